@@ -1,0 +1,42 @@
+# A tenant to try things with, and demo.env: what a person or a test needs to speak to this stack.
+# shellcheck shell=bash
+
+# The answer is kept, as the secret in it is told only once. A key of this state folder makes the call repeatable:
+# if this dies between the call and the write, the next run gets the same answer again.
+make_demo_tenant() {
+  local kept=$STATE/secrets/demo-tenant.json id
+  if [ -s "$kept" ]; then
+    id=$(jq -r .id "$kept")
+    admin GET "/admin/tenants/$id"
+    case $ADMIN_STATUS in
+      200) return ;;
+      404) note "the demo tenant is not in this database: making another"   # another database than last time
+           rm -f "$kept" "$STATE/secrets/demo-key" ;;
+      *) admin_failed "looking for the demo tenant" ;;
+    esac
+  fi
+  make_secret demo-key openssl rand -hex 16
+  ADMIN_KEY=$(cat "$STATE/secrets/demo-key") admin POST /admin/tenants '{"name":"Demo"}'
+  case $ADMIN_STATUS in 2??) ;; *) admin_failed "making the demo tenant" ;; esac
+  jq -e 'select(.id and .api_key and .api_secret and .publishable_key)
+    | {id, api_key, api_secret, publishable_key}' <<<"$ADMIN_ANSWER" | put_secret demo-tenant.json ||
+    die "the answer to POST /admin/tenants lacks the tenant's keys." "See $STATE/logs/api.log."
+  note "made the demo tenant"
+}
+
+write_demo_env() {
+  (umask 077
+  { printf 'CVAULT_URL=http://127.0.0.1:%s\n' "$API_PORT"
+    printf 'CVAULT_PORTAL_URL=http://127.0.0.1:%s\n' "$PORTAL_PORT"
+    printf 'CVAULT_OPERATOR_TOKEN=%s\n' "$(cat "$STATE/secrets/operator-token")"
+    jq -r '"CVAULT_API_KEY=\(.api_key)", "CVAULT_API_SECRET=\(.api_secret)",
+      "CVAULT_PUBLISHABLE_KEY=\(.publishable_key)", "CVAULT_TENANT_ID=\(.id)"' "$STATE/secrets/demo-tenant.json"
+    printf 'CVAULT_LAB=%s\n' "$LAB_MODE"
+  } >"$STATE/demo.env.new")
+  # It is read by shells: nothing in it may be more than a plain word.
+  if grep -qvE '^[A-Z_]+=[A-Za-z0-9_:/.+=-]+$' "$STATE/demo.env.new"; then
+    rm -f "$STATE/demo.env.new"
+    die "a key in the API's answer is no plain word, so demo.env was not written." "Its form: letters, digits and _:/.+=-"
+  fi
+  mv "$STATE/demo.env.new" "$STATE/demo.env"
+}

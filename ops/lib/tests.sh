@@ -1,0 +1,103 @@
+# The steps of ops/test, and the sum of their results.
+# shellcheck shell=bash disable=SC2154
+# shellcheck source=ops/lib/process.sh
+. "$ROOT/ops/lib/process.sh"
+# shellcheck source=ops/lib/packages.sh
+. "$ROOT/ops/lib/packages.sh"
+# shellcheck source=ops/lib/build-lock.sh
+. "$ROOT/ops/lib/build-lock.sh"
+
+PROJECT=$ROOT/tests/CVault.Tests/CVault.Tests.csproj
+PASSED=0 FAILED=0 SKIPPED=0
+STEP='' STACK=''
+
+# step CMD...: in a session of its own and waited for, so that a signal to ops/test is heard at once.
+step() {
+  own_session "$@" </dev/null 7<&- & STEP=$!
+  local code=0
+  wait "$STEP" || code=$?
+  STEP=''
+  return $code
+}
+
+watch_time() { # SECONDS
+  ( trap 'kill "$sleep" 2>/dev/null' TERM
+    sleep "$1" & sleep=$!
+    wait "$sleep" && kill -TERM $$ ) >/dev/null 2>&1 &
+  WATCH=$!
+}
+
+# Always: no process and no state of this run stays, and the last line is the sum.
+finish() {
+  local code=$?
+  trap '' INT TERM HUP
+  if [ -n "$STEP" ]; then kill -TERM -- "-$STEP" 2>/dev/null || true; wait_gone "$STEP" 20 || kill -KILL -- "-$STEP" 2>/dev/null || true; fi
+  if [ -n "$STACK" ]; then end_test_stack; fi
+  kill "$WATCH" 2>/dev/null || true
+  if [ "$code" -ne 0 ] && [ $FAILED = 0 ]; then FAILED=1; fi   # something broke outside a test
+  if [ $((PASSED + FAILED)) = 0 ]; then warn "no test ran${filter:+: nothing matches $filter}"; fi
+  if [ "$code" -eq 0 ] && { [ $FAILED -gt 0 ] || [ $PASSED = 0 ]; }; then code=1; fi
+  echo
+  printf '%s passed, %s failed%s\n' $PASSED $FAILED "$([ $SKIPPED = 0 ] || printf ', %s skipped' $SKIPPED)"
+  exit "$code"
+}
+
+build_solution() {
+  require_dotnet
+  have jq || { make_state_folder; require_tools; }
+  say "building CVault.sln (Release, warnings are errors)"
+  (lock_build "$ROOT"; step dotnet build "$ROOT/CVault.sln" --configuration Release -warnaserror "${BUILD_FLAGS[@]}") ||
+    die "the build failed." "Its words are above."
+}
+
+# any_test FILTER...: is there one to run? (The runner ends with 8 when there is none.)
+any_test() {
+  step dotnet test --project "$PROJECT" --configuration Release --no-build --list-tests "$@" >"$results/list.log" 2>&1
+}
+
+# run_tests NAME FILTER...: one run of the .NET tests; its report is added to the sum.
+run_tests() {
+  local name=$1 report=$results/$1.ctrf.json code=0 failed=0; shift
+  say "tests: $name"
+  step dotnet test --project "$PROJECT" --configuration Release --no-build --no-progress \
+    --results-directory "$results" --report-xunit-ctrf --report-xunit-ctrf-filename "$name.ctrf.json" "$@" || code=$?
+  if [ -s "$report" ]; then
+    failed=$(jq '.results.summary.failed' "$report")
+    PASSED=$((PASSED + $(jq '.results.summary.passed' "$report")))
+    FAILED=$((FAILED + failed))
+    SKIPPED=$((SKIPPED + $(jq '.results.summary | .skipped + .pending' "$report")))
+  fi
+  # 8: no test matched. Anything else without a failed test is a runner that broke, or a fixture that threw.
+  case $code in 0|8) ;; *) if [ "$failed" = 0 ]; then warn "the runner ended with $code"; FAILED=$((FAILED + 1)); fi ;; esac
+}
+
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))   # below the range from which the kernel lends ports
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then echo $port; return; fi
+  done
+}
+
+# A fresh one every time. It is in STACK from the first moment, so that a half-started one is ended too.
+start_test_stack() {
+  STACK=yes
+  "$ROOT/ops/down" --purge 7<&-
+  export CVAULT_API_PORT CVAULT_PORTAL_PORT
+  CVAULT_API_PORT=$(free_port) CVAULT_PORTAL_PORT=$(free_port)
+  step "$ROOT/ops/up" --detach || die "the stack for the tests did not come up." "Its words are above."
+  set -a
+  # shellcheck source=/dev/null
+  . "$STATE/demo.env"
+  set +a
+}
+
+end_test_stack() {
+  if [ $FAILED -gt 0 ] && [ -s "$STATE/logs/api.log" ]; then
+    say "the last of the API's log"; last_words api 40
+    cp "$STATE/logs/api.log" "$STATE/logs/postgres.log" "$results/" 2>/dev/null || true
+    note "whole logs and reports: $results"
+  fi
+  if [ -n "${CVAULT_KEEP:-}" ]; then say "kept: CVAULT_STATE_DIR=$STATE ops/down --purge removes it"; return; fi
+  "$ROOT/ops/down" --purge 7<&- || warn "the test stack in $STATE was not removed; its words are above"
+}

@@ -1,0 +1,79 @@
+using System.Text.Json;
+using CVault.Security;
+using JasperFx;
+using Marten.Exceptions;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Mvc;
+using Npgsql;
+
+namespace CVault.Api;
+
+/// <summary>What surrounds every request.</summary>
+public static class Pipeline
+{
+    /// <summary><c>X-Request-Id</c>: the caller's, when it is sane, else one of ours; on every answer and in every log line.</summary>
+    public static void UseRequestIds(this WebApplication app) => app.Use(async (http, next) =>
+    {
+        var given = http.Request.Headers["X-Request-Id"].ToString();
+        http.TraceIdentifier = given.Length is > 0 and <= 128 && given.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') ? given : Guid.CreateVersion7().ToString();
+        http.Response.Headers["X-Request-Id"] = http.TraceIdentifier;
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        await next(http);
+    });
+
+    /// <summary>The body of a POST is read twice: by the endpoint and for the idempotency key's comparison.</summary>
+    public static void UseBufferedPosts(this WebApplication app) => app.Use((http, next) =>
+    {
+        if (HttpMethods.IsPost(http.Request.Method) && http.Request.Headers.ContainsKey("Idempotency-Key")) http.Request.EnableBuffering();
+        return next(http);
+    });
+
+    public static void AddProblems(this IServiceCollection services) => services.AddExceptionHandler<ProblemHandler>().AddProblemDetails();
+
+    public static void UseProblems(this WebApplication app)
+    {
+        app.UseExceptionHandler();
+        app.UseStatusCodePages(context => new ProblemResult(Problems.OfStatus(context.HttpContext.Response.StatusCode)).ExecuteAsync(context.HttpContext));
+    }
+
+    /// <summary>From what went wrong to what the caller is told: a stable code, and nothing of the inside.</summary>
+    private sealed class ProblemHandler(ILogger<ProblemHandler> logger) : IExceptionHandler
+    {
+        public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+        {
+            if (exception is OperationCanceledException && httpContext.RequestAborted.IsCancellationRequested) return true;
+            var problem = ProblemOf(exception);
+            if (problem.Status >= 500)
+            {
+                logger.LogError(problem.Status == 500 ? exception : null, "{Method} {Path} failed, request {RequestId}: {Kind}",
+                    httpContext.Request.Method, httpContext.Request.Path, httpContext.TraceIdentifier, exception.GetBaseException().GetType().Name);
+            }
+
+            await new ProblemResult(problem).ExecuteAsync(httpContext);
+            return true;
+        }
+
+        private static ProblemDetails ProblemOf(Exception exception)
+        {
+            for (var e = exception; e is not null; e = e.InnerException)
+            {
+                switch (e)
+                {
+                    case ProblemException known: return known.Problem;
+                    case JsonException: return Problems.Validation(("body", "The body is not the JSON that this endpoint takes."));
+                    case BadHttpRequestException bad: return Problems.OfStatus(bad.StatusCode);
+                    case PostgresException { ConstraintName: { } constraint } when Configuration.ProblemOf(constraint) is { } rule: return rule;
+                    case PostgresException { SqlState: "40001" or "40P01" }: return Problems.Conflict("Another request changed the same thing. Try again.");
+                    case PostgresException { SqlState: { } state } when state.StartsWith("57P", StringComparison.Ordinal) || state.StartsWith("53", StringComparison.Ordinal) || state.StartsWith("08", StringComparison.Ordinal):
+                    case NpgsqlException and not PostgresException:
+                    case System.Net.Sockets.SocketException:
+                    case TimeoutException:
+                        return Problems.DatabaseUnavailable();
+                    case ConcurrencyException: return Problems.Conflict("Another request changed the same thing. Try again.");
+                }
+            }
+
+            return Problems.Internal();
+        }
+    }
+}

@@ -1,0 +1,82 @@
+using CVault;
+using CVault.Api;
+using CVault.Peers;
+using CVault.Security;
+using JasperFx;
+using JasperFx.CodeGeneration;
+using Marten;
+using Npgsql;
+using Scalar.AspNetCore;
+using Wolverine;
+using Wolverine.Http;
+using Wolverine.Http.Marten;
+using Wolverine.Marten;
+
+var builder = WebApplication.CreateBuilder(args);
+var settings = Settings.Read(builder.Configuration);
+
+builder.WebHost.ConfigureKestrel(kestrel =>
+{
+    kestrel.AddServerHeader = false;
+    kestrel.Limits.MaxRequestBodySize = 64 * 1024;
+});
+if (settings.ApiPort is { } port) builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
+builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ "; console.UseUtcTimestamp = true; });
+
+builder.Services.AddSingleton(TimeProvider.System);
+builder.Services.AddCVault(settings);
+builder.Services.AddProblems();
+builder.Services.AddCredentials();
+builder.Services.AddDescription();
+builder.Services.AddJson();
+
+builder.Services.AddSingleton(NpgsqlDataSource.Create(settings.ConnectionString));
+builder.Services
+    .AddMarten(Configuration.ConfigureStore)
+    .UseNpgsqlDataSource()
+    .UseLightweightSessions()
+    .IntegrateWithWolverine()
+    .ApplyAllDatabaseChangesOnStartup();
+
+builder.Host.UseWolverine(wolverine =>
+{
+    wolverine.ServiceName = "cvault";
+    wolverine.ApplicationAssembly = typeof(Configuration).Assembly;
+    wolverine.Durability.Mode = DurabilityMode.Solo;
+    wolverine.Policies.AutoApplyTransactions();
+    wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Auto;
+
+    // Wake-ups carry nothing that the rows do not say: losing one costs at most a second (ServerLink.Glance).
+    wolverine.LocalQueueFor<ReconcileServer>().BufferedInMemory();
+    wolverine.LocalQueueFor<ServerChanged>().BufferedInMemory();
+    wolverine.LocalQueueFor<TenantAccessChanged>().BufferedInMemory();
+    wolverine.LocalQueueFor<DeviceGone>().UseDurableInbox();
+});
+builder.Services.AddWolverineHttp();
+
+var app = builder.Build();
+
+app.UseRequestIds();
+app.UseProblems();
+app.UseRouting();
+app.UseBufferedPosts();
+app.UseAuthentication();
+app.UseAuthorization();
+
+app.MapWolverineEndpoints(http =>
+{
+    http.TenantId.IsRouteArgumentNamed("tenantId");
+    http.TenantId.IsClaimTypeNamed(Actor.TenantClaim);
+    http.TenantId.AssertExists();
+    http.MapMartenConcurrencyFailuresToConflict(_ => true);
+    http.AddCommandMiddleware();
+});
+app.MapHealth();
+app.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous();
+app.MapScalarApiReference("/docs", scalar => scalar.DisableDefaultFonts().WithTitle("CVault API")).AllowAnonymous();
+app.MapFallback(() => new ProblemResult(Problems.NotFound())).AllowAnonymous();
+
+return await app.RunJasperFxCommands(args);
+
+/// <summary>Named, so that tests and tools can find this assembly.</summary>
+public partial class Program;

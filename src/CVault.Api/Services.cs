@@ -1,0 +1,110 @@
+using CVault.Peers;
+using CVault.Security;
+using CVault.Servers;
+using CVault.Tenants;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
+using Npgsql;
+using Wolverine.Http;
+
+namespace CVault.Api;
+
+/// <summary>What the slices need from the process.</summary>
+public static class Services
+{
+    public static void AddCVault(this IServiceCollection services, Settings settings)
+    {
+        services.AddSingleton(settings.MasterKey);
+        services.AddSingleton(settings.OperatorToken);
+        services.AddSingleton<Passwords>();
+        services.AddSingleton<PeerConfirmations>();
+        services.AddSingleton(s => new Tokens(settings.SigningKey, settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(new ServerDialer(settings.SshKey));
+        services.AddSingleton<Startup>();
+        // Read from the database, whose tables stand by the time anything asks for it.
+        services.AddSingleton(s => LookupKey.LoadOrCreateAsync(s.GetRequiredService<NpgsqlDataSource>(), settings.MasterKey, CancellationToken.None).GetAwaiter().GetResult());
+        services.AddHostedService(s => s.GetRequiredService<Startup>());
+        services.AddSingleton<ServerLinks>();
+        services.AddHostedService(s => s.GetRequiredService<ServerLinks>());
+        services.AddHostedService<Housekeeping>();
+    }
+
+    /// <summary>Who may call: the schemes, and the policies that endpoints name. What names none is refused.</summary>
+    public static void AddCredentials(this IServiceCollection services)
+    {
+        services.AddAuthentication()
+            .AddScheme<AuthenticationSchemeOptions, TenantAuthentication>(TenantAuthentication.SchemeName, null)
+            .AddScheme<AuthenticationSchemeOptions, OperatorAuthentication>(OperatorAuthentication.SchemeName, null);
+        services.AddSingleton<IAuthorizationMiddlewareResultHandler, Authentication>();
+        services.AddAuthorizationBuilder()
+            .SetFallbackPolicy(new AuthorizationPolicyBuilder(OperatorAuthentication.SchemeName).RequireAssertion(_ => false).Build())
+            .AddPolicy(Policies.Operator, p => p.AddAuthenticationSchemes(OperatorAuthentication.SchemeName).RequireClaim(Actor.OperatorClaim))
+            .AddPolicy(Policies.ApiKey, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: true, User: false)))
+            .AddPolicy(Policies.User, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: false, User: true)))
+            .AddPolicy(Policies.UserToken, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: false, ProvenKey: false, User: true)))
+            .AddPolicy(Policies.Any, p => Tenant(p).AddRequirements(new AnyCredential()));
+
+        static AuthorizationPolicyBuilder Tenant(AuthorizationPolicyBuilder policy) => policy.AddAuthenticationSchemes(TenantAuthentication.SchemeName);
+    }
+
+    public static void AddDescription(this IServiceCollection services) => services.AddOpenApi("v1", options =>
+    {
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info = new() { Title = "CVault API", Version = "v1" };
+            return Task.CompletedTask;
+        });
+    });
+
+    public static void AddJson(this IServiceCollection services) => services.ConfigureSystemTextJsonForWolverineOrMinimalApi(json =>
+    {
+        var from = Reply.Json;
+        json.SerializerOptions.PropertyNamingPolicy = from.PropertyNamingPolicy;
+        json.SerializerOptions.NumberHandling = from.NumberHandling;
+        json.SerializerOptions.AllowDuplicateProperties = from.AllowDuplicateProperties;
+        json.SerializerOptions.MaxDepth = from.MaxDepth;
+    });
+
+    /// <summary>Every command names its actor, and every POST that replies may carry an idempotency key.</summary>
+    public static void AddCommandMiddleware(this WolverineHttpOptions http)
+    {
+        http.AddMiddleware(typeof(Actor), IsCommand);
+        http.AddMiddleware(typeof(Idempotency), chain => IsCommand(chain) && chain.HttpMethods.Contains("POST"));
+
+        static bool IsCommand(HttpChain chain) => !chain.HttpMethods.Contains("GET") && chain.Method.Creates.Any(v => v.VariableType == typeof(Reply));
+    }
+}
+
+/// <summary>
+/// Before the first request: the constraints that Weasel's table model has no word for, and the platform's keys.
+/// </summary>
+public sealed class Startup(NpgsqlDataSource database) : IHostedService
+{
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(ServerLoad.ConstraintSql);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
+
+/// <summary>Forgets what is past its promise.</summary>
+public sealed class Housekeeping(NpgsqlDataSource database, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(10), time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try
+            {
+                await Idempotency.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+            }
+            catch (NpgsqlException e)
+            {
+                logger.LogWarning("Housekeeping waits for the database: {Reason}", e.Message);
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Security.Cryptography;
+using CVault.Security;
+using Renci.SshNet;
+
+namespace CVault.Api;
+
+/// <summary>
+/// What the environment gives. A secret <c>X</c> is read from the file that <c>X_FILE</c> names, else from <c>X</c>
+/// itself. The process does not start with one missing or weak, and says which.
+/// </summary>
+public sealed record Settings
+{
+    /// <summary><c>CVAULT_DATABASE_URL</c>.</summary>
+    public required string ConnectionString { get; init; }
+
+    /// <summary><c>CVAULT_API_PORT</c>, on 127.0.0.1; null leaves the address to ASP.NET's own settings.</summary>
+    public int? ApiPort { get; init; }
+
+    /// <summary><c>CVAULT_PUBLIC_URL</c>: where callers reach the API, and the issuer of its tokens.</summary>
+    public required string PublicUrl { get; init; }
+
+    /// <summary><c>CVAULT_OPERATOR_TOKEN</c>: at least 32 characters.</summary>
+    public required OperatorToken OperatorToken { get; init; }
+
+    /// <summary><c>CVAULT_MASTER_KEY</c>: 32 random bytes in base64.</summary>
+    public required MasterKey MasterKey { get; init; }
+
+    /// <summary><c>CVAULT_SIGNING_KEY</c>: an EC P-256 private key in PEM.</summary>
+    public required ECDsa SigningKey { get; init; }
+
+    /// <summary><c>CVAULT_SSH_KEY</c>: the private key that servers know, in OpenSSH form; without it only simulated servers work.</summary>
+    public IPrivateKeySource? SshKey { get; init; }
+
+    /// <exception cref="InvalidOperationException">Something is missing or unusable; the message names it.</exception>
+    public static Settings Read(IConfiguration configuration)
+    {
+        string? Optional(string name) => configuration[name + "_FILE"] is { Length: > 0 } file ? File.ReadAllText(file).Trim() : configuration[name];
+        T Required<T>(string name, Func<string, T> parse)
+        {
+            var text = Optional(name);
+            if (string.IsNullOrWhiteSpace(text)) throw new InvalidOperationException($"{name} (or {name}_FILE) is not set.");
+            try
+            {
+                return parse(text);
+            }
+            catch (Exception e) when (e is ArgumentException or FormatException or CryptographicException)
+            {
+                // The inner exception may quote the value.
+                throw new InvalidOperationException($"{name} cannot be used: {(e is FormatException ? "it is not in the right form" : e.Message)}");
+            }
+        }
+
+        var port = configuration["CVAULT_API_PORT"] is { Length: > 0 } p ? int.Parse(p, System.Globalization.CultureInfo.InvariantCulture) : (int?)null;
+        return new Settings
+        {
+            ConnectionString = Required("CVAULT_DATABASE_URL", Database.ConnectionString),
+            ApiPort = port,
+            PublicUrl = configuration["CVAULT_PUBLIC_URL"] is { Length: > 0 } url ? url.TrimEnd('/') : $"http://127.0.0.1:{port ?? 8080}",
+            OperatorToken = Required("CVAULT_OPERATOR_TOKEN", t => new OperatorToken(t)),
+            MasterKey = Required("CVAULT_MASTER_KEY", t => new MasterKey(Convert.FromBase64String(t))),
+            SigningKey = Required("CVAULT_SIGNING_KEY", t =>
+            {
+                var key = ECDsa.Create();
+                key.ImportFromPem(t);
+                return key;
+            }),
+            SshKey = Optional("CVAULT_SSH_KEY") is { Length: > 0 } ssh ? new PrivateKeyFile(new MemoryStream(System.Text.Encoding.ASCII.GetBytes(ssh + "\n"))) : null,
+        };
+    }
+}

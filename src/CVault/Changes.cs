@@ -1,0 +1,24 @@
+using Marten;
+using Wolverine.Marten;
+
+namespace CVault;
+
+/// <summary>
+/// What a decision changes, where that is a list whose length the decision finds out: events to append, streams to
+/// start and other effects, all applied to the session before its one commit.
+/// </summary>
+public sealed class Changes : IMartenOp
+{
+    private readonly List<Action<IDocumentSession>> effects = [];
+
+    public void Start<T>(Guid streamId, params object[] events) where T : class => effects.Add(s => s.Events.StartStream<T>(streamId, events));
+
+    public void Append(Guid streamId, params object[] events) => effects.Add(s => s.Events.Append(streamId, events));
+
+    public void Add(IMartenOp operation) => effects.Add(operation.Execute);
+
+    public void Execute(IDocumentSession session)
+    {
+        foreach (var effect in effects) effect(session);
+    }
+}

@@ -1,0 +1,78 @@
+using System.Web;
+using Npgsql;
+using Weasel.Core;
+using Weasel.Postgresql;
+
+namespace CVault;
+
+/// <summary>How the database is reached and where in it CVault's tables stand.</summary>
+public static class Database
+{
+    /// <summary>The one schema of Marten's, Wolverine's and our own tables.</summary>
+    public const string Schema = "cvault";
+
+    /// <summary>A table or sequence of ours.</summary>
+    public static PostgresqlObjectName Named(string name) => new(Schema, name, SchemaUtils.IdentifierUsage.General);
+
+    /// <summary>
+    /// A connection string from <c>CVAULT_DATABASE_URL</c>, either of Npgsql's own form or a URL
+    /// <c>postgresql://user:password@host:port/name</c>, where <c>?host=/folder</c> names a Unix socket's folder.
+    /// </summary>
+    /// <exception cref="FormatException">The URL has no database name or is no URL at all.</exception>
+    public static string ConnectionString(string url)
+    {
+        var builder = url.StartsWith("postgres", StringComparison.Ordinal) && url.Contains("://", StringComparison.Ordinal)
+            ? FromUrl(url)
+            : new NpgsqlConnectionStringBuilder(url);
+
+        // The pool's DISCARD ALL throws away the append function's cached plans at every checkout: the largest single
+        // cost of a write (stack-notes 2). The price: no session SET, LISTEN or temp table on pooled connections.
+        builder.NoResetOnClose = true;
+        builder.MaxAutoPrepare = 50;
+        builder.AutoPrepareMinUsages = 2;
+        // Npgsql's defaults are 15 s and 100; a request is better refused soon than kept waiting.
+        if (builder.Timeout == 15) builder.Timeout = 5;
+        if (builder.MaxPoolSize == 100) builder.MaxPoolSize = 50;
+        builder.ApplicationName ??= "cvault";
+        return builder.ConnectionString;
+    }
+
+    private static NpgsqlConnectionStringBuilder FromUrl(string url)
+    {
+        // System.Uri refuses an empty host, which is how libpq writes "by socket".
+        var scheme = url.IndexOf("://", StringComparison.Ordinal) + 3;
+        var (authority, rest) = Cut(url[scheme..], '/');
+        var (name, query) = Cut(rest, '?');
+        var at = authority.LastIndexOf('@');
+        var (user, password) = Cut(at < 0 ? "" : authority[..at], ':');
+        var (host, port) = Cut(authority[(at + 1)..], ':');
+        if (name.Length == 0) throw new FormatException("CVAULT_DATABASE_URL names no database.");
+
+        var builder = new NpgsqlConnectionStringBuilder { Database = Uri.UnescapeDataString(name) };
+        if (host.Length > 0) builder.Host = host;
+        if (port.Length > 0) builder.Port = int.Parse(port, System.Globalization.CultureInfo.InvariantCulture);
+        if (user.Length > 0) builder.Username = Uri.UnescapeDataString(user);
+        if (password.Length > 0) builder.Password = Uri.UnescapeDataString(password);
+
+        var parameters = HttpUtility.ParseQueryString(query);
+        foreach (string? key in parameters)
+        {
+            switch (key)
+            {
+                case "host": builder.Host = parameters[key]; break;
+                case "port": builder.Port = int.Parse(parameters[key]!, System.Globalization.CultureInfo.InvariantCulture); break;
+                case "sslmode": builder.SslMode = Enum.Parse<SslMode>(parameters[key]!.Replace("-", "", StringComparison.Ordinal), ignoreCase: true); break;
+                case null: break;
+                default: builder[key] = parameters[key]; break;
+            }
+        }
+
+        return builder;
+    }
+
+    private static (string Before, string After) Cut(string text, char separator)
+    {
+        var i = text.IndexOf(separator, StringComparison.Ordinal);
+        return i < 0 ? (text, "") : (text[..i], text[(i + 1)..]);
+    }
+}

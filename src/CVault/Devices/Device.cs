@@ -1,0 +1,50 @@
+using CVault.Security;
+using CVault.Tenants;
+using JasperFx.Events;
+
+namespace CVault.Devices;
+
+public enum DeviceStatus { Active, Revoked }
+
+/// <param name="UserId">Whose device it is.</param>
+/// <param name="Name">What the user calls it, sealed: it often names a person.</param>
+/// <param name="PublicKey">WireGuard public key, base64.</param>
+/// <param name="PresharedKey">The peer's preshared key, sealed.</param>
+/// <param name="Custody">Who has the private key.</param>
+/// <param name="Home">Where its peer is.</param>
+public sealed record DeviceRegistered(Guid UserId, Sealed Name, string PublicKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome Home);
+
+/// <summary>The device's peer stands on another server now, under another address.</summary>
+public sealed record DeviceMoved(DeviceHome From, DeviceHome To);
+
+/// <param name="Reason"><c>user</c> or <c>operator</c>.</param>
+public sealed record DeviceRevoked(string Reason);
+
+/// <summary>The server that a device's config names and the addresses that it has there.</summary>
+public sealed record DeviceHome(Guid ServerId, string Address, string Address6)
+{
+    /// <summary>As WireGuard lists them: IPv4 first, each a single host.</summary>
+    public string AllowedIps => $"{Address}/32,{Address6}/128";
+}
+
+/// <summary>One WireGuard key pair of a user.</summary>
+/// <param name="LiveKey">
+/// The public key while the device lives, null afterwards. The unique index on it is what keeps one holder a key,
+/// over all tenants; a revoked device's key may be registered anew.
+/// </param>
+public sealed record Device(
+    Guid Id, Guid UserId, Sealed Name, string PublicKey, string? LiveKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome Home, DeviceStatus Status, DateTimeOffset CreatedAt)
+{
+    public const string NamePurpose = "device-name", PresharedKeyPurpose = "preshared-key", PrivateKeyPurpose = "private-key";
+
+    public static Device Create(IEvent<DeviceRegistered> e) => new(
+        e.StreamId, e.Data.UserId, e.Data.Name, e.Data.PublicKey, e.Data.PublicKey, e.Data.PresharedKey, e.Data.Custody, e.Data.Home, DeviceStatus.Active, e.Timestamp);
+
+    public Device Apply(DeviceMoved e) => this with { Home = e.To };
+
+    public Device Apply(DeviceRevoked _) => this with { Status = DeviceStatus.Revoked, LiveKey = null };
+}
+
+/// <summary>A managed device's private key, sealed. A document, not an event, so that it is gone when the device is.</summary>
+/// <param name="Id">The device's id.</param>
+public sealed record DevicePrivateKey(Guid Id, Sealed PrivateKey);

@@ -1,0 +1,112 @@
+using CVault.IpLeases;
+using CVault.Security;
+using CVault.Servers;
+using CVault.Tenants;
+using CVault.Users;
+using Marten;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Mvc;
+using System.Security.Claims;
+using Wolverine;
+using Wolverine.Http;
+using Wolverine.Marten;
+
+namespace CVault.Devices;
+
+/// <summary>Body of <c>POST /api/v1/devices</c>.</summary>
+/// <param name="DeviceName">1 to 255 characters.</param>
+/// <param name="PublicKey">The device's own key; absent: CVault makes the pair.</param>
+/// <param name="ServerRegion">Where its server should be; absent: wherever there is most room.</param>
+public sealed record RegisterDevice(string? DeviceName, string? PublicKey, string? ServerRegion);
+
+/// <summary>A registered device with its config.</summary>
+public sealed record RegisteredDeviceView : IPeerReply
+{
+    public required Guid DeviceId { get; init; }
+
+    /// <summary>The whole WireGuard config; without its private key where the device brought its own public key.</summary>
+    public required string Config { get; init; }
+    public required string AssignedIp { get; init; }
+    public required string AssignedIpv6 { get; init; }
+    public required string DeviceName { get; init; }
+    public required string PublicKey { get; init; }
+    public required Guid ServerId { get; init; }
+    public required string ServerRegion { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary><c>live</c>: its server has confirmed the peer. <c>pending</c>: it will be there soon, without another call.</summary>
+    public string PeerStatus { get; set; } = PeerStatuses.Pending;
+}
+
+/// <summary>All that a registration needs, read and taken inside its transaction.</summary>
+public sealed record Registration(Guid DeviceId, DataKey DataKey, Tenant Tenant, Server Server, IpLease Lease);
+
+/// <summary><c>POST /api/v1/devices</c>: a new device of the logged-in user, with an address, a peer and a config.</summary>
+public static class RegisterDeviceEndpoint
+{
+    public static ProblemDetails Validate(RegisterDevice command)
+    {
+        var errors = new List<(string, string)>();
+        if (string.IsNullOrWhiteSpace(command.DeviceName) || command.DeviceName.Length > 255 || command.DeviceName.Any(char.IsControl)) errors.Add(("device_name", "1 to 255 characters, no control characters."));
+        if (command.PublicKey is not null && !WireGuardKeys.IsPublicKey(command.PublicKey)) errors.Add(("public_key", "A WireGuard public key: 32 bytes in base64."));
+        if (command.ServerRegion is { } region && region.Length is 0 or > 50) errors.Add(("server_region", "1 to 50 characters."));
+        return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+    }
+
+    /// <summary>
+    /// Takes a device slot and an address. Both are locked rows of this transaction: what follows either commits with
+    /// them or gives them back.
+    /// </summary>
+    public static async Task<(Registration?, ProblemDetails)> LoadAsync(
+        RegisterDevice command, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, TimeProvider time, CancellationToken cancellation)
+    {
+        var userId = principal.UserId();
+        var tenant = (await session.LoadAsync<Tenant>(principal.TenantId(), cancellation))!;
+        if (tenant.Settings.KeyCustody == KeyCustody.Client && command.PublicKey is null)
+        {
+            return (null, Problems.Validation(("public_key", "This tenant's devices make their own keys: send the public one.")));
+        }
+
+        if (await DataKeys.LoadAsync(session, master, userId, cancellation) is not { } dataKey) return (null, Problems.Unauthenticated());
+        if (!await Quotas.TryTakeAsync(session, userId, tenant.Settings.MaxDevicesPerUser, cancellation)) return (null, Problems.DeviceLimitExceeded());
+        if (await ServerLoad.PlaceAsync(session, command.ServerRegion, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
+
+        var now = time.GetUtcNow();
+        var deviceId = Guid.CreateVersion7(now);
+        var server = (await session.ForTenant(JasperFx.StorageConstants.DefaultTenantId).LoadAsync<Server>(serverId, cancellation))!;
+        return await AddressPool.GrantAsync(session, server, deviceId, now, cancellation) is { } lease
+            ? (new Registration(deviceId, dataKey, tenant, server, lease), WolverineContinue.NoProblems)
+            : (null, Problems.PoolExhausted());
+    }
+
+    [WolverinePost("/api/v1/devices", OperationId = "registerDevice"), Authorize(Policies.User)]
+    [ProducesResponseType<RegisteredDeviceView>(201)]
+    public static (Reply, IMartenOp, IMartenOp, IMartenOp, OutgoingMessages) Post(RegisterDevice command, Registration registration, TimeProvider time)
+    {
+        var (deviceId, dataKey, tenant, server, lease) = registration;
+        var (publicKey, privateKey) = command.PublicKey is { } own ? (own, null) : WireGuardKeys.NewPair();
+        var presharedKey = WireGuardKeys.NewPresharedKey();
+        var home = new DeviceHome(server.Id, lease.Address, lease.Address6);
+        var name = command.DeviceName!.Trim();
+        return (
+            new Reply(201, new RegisteredDeviceView
+            {
+                DeviceId = deviceId,
+                Config = WireGuardConfig.Render(server, home, privateKey, presharedKey),
+                AssignedIp = lease.Address,
+                AssignedIpv6 = lease.Address6,
+                DeviceName = name,
+                PublicKey = publicKey,
+                ServerId = server.Id,
+                ServerRegion = server.Region,
+                CreatedAt = time.GetUtcNow(),
+            })
+            { Location = $"/api/v1/devices/{deviceId}", Peer = new PeerChange(server.Id, publicKey, Wanted: true) },
+            MartenOps.StartStream<Device>(deviceId, new DeviceRegistered(
+                dataKey.UserId, dataKey.Seal(Device.NamePurpose, name), publicKey, dataKey.Seal(Device.PresharedKeyPurpose, presharedKey),
+                privateKey is null ? KeyCustody.Client : KeyCustody.Managed, home)),
+            privateKey is null ? MartenOps.Nothing() : MartenOps.Insert(new DevicePrivateKey(deviceId, dataKey.Seal(Device.PrivateKeyPurpose, privateKey))),
+            AddressPool.Granted(lease, tenant.Id, deviceId),
+            [new ReconcileServer(server.Id)]);
+    }
+}

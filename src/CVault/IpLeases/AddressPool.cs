@@ -1,0 +1,95 @@
+using System.Net;
+using CVault.Servers;
+using JasperFx;
+using JasperFx.Events;
+using Marten;
+using Marten.Events.Projections;
+using Marten.Storage;
+using Npgsql;
+using Weasel.Postgresql.Tables;
+using Wolverine.Marten;
+
+namespace CVault.IpLeases;
+
+/// <summary>
+/// The referee of addresses: one row for each address of each server's pool, held or free. Granting one is an update
+/// of one free row that nobody else has locked, in the transaction that appends the events, so any number of requests
+/// at once get different addresses and a rollback gives back its own. The longest free goes first.
+/// </summary>
+public static class AddressPool
+{
+    public static Table Schema()
+    {
+        var table = new Table(Database.Named("addresses"));
+        table.AddColumn<Guid>("server_id").AsPrimaryKey();
+        table.AddColumn("number", "integer").AsPrimaryKey();
+        table.AddColumn<Guid>("device_id");
+        table.AddColumn("free_from", "timestamptz").NotNull();
+        table.Indexes.Add(new IndexDefinition("addresses_free") { Columns = ["server_id", "free_from", "number"], Predicate = "(device_id IS NULL)" });
+        table.Indexes.Add(new IndexDefinition("addresses_one_a_device") { Columns = ["server_id", "device_id"], IsUnique = true, Predicate = "(device_id IS NOT NULL)" });
+        return table;
+    }
+
+    /// <summary>Grants an address of the server's pool to the device, at once inside the session's transaction.</summary>
+    /// <returns>Null when the pool has no free address.</returns>
+    public static async Task<IpLease?> GrantAsync(IDocumentSession session, Server server, Guid deviceId, DateTimeOffset now, CancellationToken cancellation)
+    {
+        await session.BeginTransactionAsync(cancellation);
+        await using var command = new NpgsqlCommand($"""
+            update {Database.Schema}.addresses set device_id = $1
+            where server_id = $2 and number = (
+              select number from {Database.Schema}.addresses
+              where server_id = $2 and device_id is null and free_from <= $3
+              order by free_from, number limit 1 for update skip locked)
+            returning number
+            """);
+        command.Parameters.Add(new() { Value = deviceId });
+        command.Parameters.Add(new() { Value = server.Id });
+        command.Parameters.Add(new() { Value = now });
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+        if (!await reader.ReadAsync(cancellation)) return null;
+        var number = reader.GetInt32(0);
+        return new IpLease(server.Id, number, Pool.Address(IPNetwork.Parse(server.AddressPool), number), Pool.Address6(IPNetwork.Parse(server.AddressPool6), number));
+    }
+
+    /// <summary>Appends the grant to the address's stream and counts the device in on its server, with the commit.</summary>
+    public static IMartenOp Granted(IpLease lease, Guid tenantId, Guid deviceId) => new LeaseOp(session =>
+    {
+        Platform(session).Events.Append(
+            IpLease.StreamId(lease.ServerId, lease.Number), new IpLeased(lease.ServerId, lease.Address, lease.Address6, tenantId, deviceId));
+        ServerLoad.Count(session, lease.ServerId, +1);
+    });
+
+    /// <summary>Takes the address back, with the commit; it rests in quarantine before anyone else gets it.</summary>
+    public static IMartenOp Release(Guid serverId, string address, string pool, Guid deviceId, string reason, DateTimeOffset now) => new LeaseOp(session =>
+    {
+        var freeFrom = now + IpLease.Quarantine;
+        session.QueueSqlCommand(
+            $"update {Database.Schema}.addresses set device_id = null, free_from = ? where server_id = ? and device_id = ?", freeFrom, serverId, deviceId);
+        Platform(session).Events.Append(IpLease.StreamId(serverId, NumberOf(pool, address)), new IpReleased(deviceId, reason, freeFrom));
+        ServerLoad.Count(session, serverId, -1);
+    });
+
+    private static int NumberOf(string pool, string address) =>
+        (int)(BitConverter.ToUInt32([.. IPAddress.Parse(address).GetAddressBytes().Reverse()]) - BitConverter.ToUInt32([.. IPNetwork.Parse(pool).BaseAddress.GetAddressBytes().Reverse()]));
+
+    /// <summary>Leases are the platform's: their streams stand under no tenant, though in the same transaction.</summary>
+    private static ITenantOperations Platform(IDocumentSession session) => session.ForTenant(StorageConstants.DefaultTenantId);
+
+    private sealed class LeaseOp(Action<IDocumentSession> effect) : IMartenOp
+    {
+        public void Execute(IDocumentSession session) => effect(session);
+    }
+}
+
+/// <summary>A new server's addresses become rows in the transaction that registers it.</summary>
+public partial class AddressPoolProjection : EventProjection
+{
+    public void Project(IEvent<ServerRegistered> e, IDocumentOperations operations)
+    {
+        var (first, last) = Pool.Numbers(IPNetwork.Parse(e.Data.AddressPool));
+        operations.QueueSqlCommand(
+            $"insert into {Database.Schema}.addresses (server_id, number, free_from) select ?, n, '-infinity' from generate_series(?, ?) n",
+            e.StreamId, first, last);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Security.Cryptography;
+
+namespace CVault.IpLeases;
+
+/// <summary>
+/// A device holds the address from now on. The stream is the address's, of one server's pool, and so the history of
+/// who held it when; it belongs to the platform, since tenants follow one another on an address.
+/// </summary>
+/// <param name="ServerId">Whose pool it is of.</param>
+/// <param name="Address">IPv4.</param>
+/// <param name="Address6">The IPv6 address that goes with it.</param>
+public sealed record IpLeased(Guid ServerId, string Address, string Address6, Guid TenantId, Guid DeviceId);
+
+/// <summary>The device holds it no longer; nobody else gets it before <paramref name="FreeFrom"/>.</summary>
+/// <param name="Reason">Why: <c>device_revoked</c> or <c>moved</c>.</param>
+public sealed record IpReleased(Guid DeviceId, string Reason, DateTimeOffset FreeFrom);
+
+/// <summary>An address as one device holds it.</summary>
+/// <param name="Number">Its place in the pool: network address plus this.</param>
+public sealed record IpLease(Guid ServerId, int Number, string Address, string Address6)
+{
+    /// <summary>How long a released address rests, so that a late packet for its last holder meets nobody.</summary>
+    public static readonly TimeSpan Quarantine = TimeSpan.FromMinutes(5);
+
+    /// <summary>The stream of an address: always the same id for the same server and number (RFC 9562, version 8).</summary>
+    public static Guid StreamId(Guid serverId, int number)
+    {
+        Span<byte> name = stackalloc byte[20], hash = stackalloc byte[32];
+        serverId.TryWriteBytes(name, bigEndian: true, out _);
+        BinaryPrimitives.WriteInt32BigEndian(name[16..], number);
+        SHA256.HashData(name, hash);
+        hash[6] = (byte)((hash[6] & 0x0f) | 0x80);
+        hash[8] = (byte)((hash[8] & 0x3f) | 0x80);
+        return new Guid(hash[..16], bigEndian: true);
+    }
+}
+
+/// <summary>The arithmetic of a server's pool. Its first host is the server; network and broadcast address are nobody's.</summary>
+public static class Pool
+{
+    /// <summary>The numbers that devices may get, first and last.</summary>
+    public static (int First, int Last) Numbers(IPNetwork pool) => (2, (int)((1L << (32 - pool.PrefixLength)) - 2));
+
+    public static string Address(IPNetwork pool, int number)
+    {
+        var bytes = pool.BaseAddress.GetAddressBytes();
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, BinaryPrimitives.ReadUInt32BigEndian(bytes) + (uint)number);
+        return new IPAddress(bytes).ToString();
+    }
+
+    public static string Address6(IPNetwork pool, int number)
+    {
+        var bytes = pool.BaseAddress.GetAddressBytes();
+        BinaryPrimitives.WriteInt32BigEndian(bytes.AsSpan(12), number);
+        return new IPAddress(bytes).ToString();
+    }
+}

@@ -1,0 +1,20 @@
+namespace CVault;
+
+/// <summary>
+/// Wake-up for the worker that keeps one server's peers: something about them may have changed. It carries no
+/// change itself; the rows of <c>peers</c> do. Lost, doubled or late, it does no harm (level-triggered).
+/// </summary>
+/// <param name="ServerId">The server whose peers are to be looked at.</param>
+public sealed record ReconcileServer(Guid ServerId);
+
+/// <summary>A server was registered or changed in a way that its link must notice (address, status).</summary>
+/// <param name="ServerId">The server.</param>
+public sealed record ServerChanged(Guid ServerId);
+
+/// <summary>A tenant was suspended or taken back, so its peers leave or return to every server that has them.</summary>
+/// <param name="TenantId">The tenant.</param>
+public sealed record TenantAccessChanged(Guid TenantId);
+
+/// <summary>A device was revoked, so whatever session it has is over.</summary>
+/// <param name="DeviceId">The device.</param>
+public sealed record DeviceGone(Guid DeviceId);

@@ -1,0 +1,166 @@
+using System.Security.Cryptography;
+using CVault.Devices;
+using CVault.Security;
+using CVault.Servers;
+using CVault.Tenants;
+using JasperFx.Events;
+using Marten;
+using Marten.Events.Projections;
+using Npgsql;
+using NpgsqlTypes;
+using Weasel.Postgresql.Tables;
+
+namespace CVault.Peers;
+
+/// <summary>A change that a server has not confirmed yet.</summary>
+/// <param name="Revision">What to confirm; a later change has a greater one.</param>
+/// <param name="Peer">How it should be; null: it should be gone.</param>
+public sealed record PendingPeer(string PublicKey, long Revision, WantedPeer? Peer);
+
+/// <summary>
+/// The desired peers: one row for each peer that a server should have, or should lose and has not confirmed to have
+/// lost. A row is written in the transaction of the events that change it; whether the server has it so is
+/// <c>confirmed</c> against <c>revision</c>. These rows are all that reaches a server.
+/// </summary>
+public static class PeerTable
+{
+    public const string RevisionSequence = $"{Database.Schema}.peer_revision";
+
+    public static Table Schema()
+    {
+        var table = new Table(Database.Named("peers"));
+        table.AddColumn<Guid>("server_id").AsPrimaryKey();
+        table.AddColumn("public_key", "text").AsPrimaryKey();
+        table.AddColumn<Guid>("device_id").NotNull().AddIndex();
+        table.AddColumn<Guid>("user_id").NotNull();
+        table.AddColumn("tenant_id", "text").NotNull().AddIndex();
+        table.AddColumn("allowed_ips", "text").NotNull();
+        table.AddColumn("preshared_key", "text").NotNull();
+        table.AddColumn("wanted", "boolean").NotNull();
+        table.AddColumn("suspended", "boolean").NotNull();
+        table.AddColumn("revision", "bigint").NotNull();
+        table.AddColumn("confirmed", "bigint").NotNull();
+        table.AddColumn("changed_at", "timestamptz").NotNull();
+        table.AddColumn("confirmed_at", "timestamptz");
+        table.Indexes.Add(new IndexDefinition("peers_pending") { Columns = ["server_id", "revision"], Predicate = "(confirmed < revision)" });
+        return table;
+    }
+
+    /// <summary>What the server has not confirmed, oldest first, at most <paramref name="atMost"/>.</summary>
+    public static async Task<IReadOnlyList<PendingPeer>> PendingAsync(NpgsqlDataSource database, MasterKey master, Guid serverId, int atMost, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            select p.public_key, p.revision, p.wanted and not p.suspended, p.allowed_ips, p.preshared_key, p.user_id, k.wrapped
+            from {Database.Schema}.peers p left join {Database.Schema}.data_keys k on k.user_id = p.user_id
+            where p.server_id = $1 and p.confirmed < p.revision order by p.revision limit $2
+            """);
+        command.Parameters.Add(new() { Value = serverId });
+        command.Parameters.Add(new() { Value = atMost });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var pending = new List<PendingPeer>();
+        while (await reader.ReadAsync(cancellation))
+        {
+            pending.Add(new PendingPeer(reader.GetString(0), reader.GetInt64(1), reader.GetBoolean(2) ? ReadPeer(reader, master, 3, reader.GetString(0)) : null));
+        }
+
+        return pending;
+    }
+
+    /// <summary>Every peer that the server should have, by public key; confirmed or not. One statement, so one snapshot.</summary>
+    public static async Task<IReadOnlyDictionary<string, WantedPeer>> WantedAsync(NpgsqlDataSource database, MasterKey master, Guid serverId, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            select p.public_key, p.allowed_ips, p.preshared_key, p.user_id, k.wrapped
+            from {Database.Schema}.peers p left join {Database.Schema}.data_keys k on k.user_id = p.user_id
+            where p.server_id = $1 and p.wanted and not p.suspended
+            """);
+        command.Parameters.Add(new() { Value = serverId });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var wanted = new Dictionary<string, WantedPeer>(StringComparer.Ordinal);
+        while (await reader.ReadAsync(cancellation))
+        {
+            // A peer whose user's key was erased cannot be opened and is not wanted: erasure revokes.
+            if (ReadPeer(reader, master, 1, reader.GetString(0)) is { } peer) wanted[peer.PublicKey] = peer;
+        }
+
+        return wanted;
+    }
+
+    /// <summary>The server has these now. Of a row that changed meanwhile nothing is confirmed; the next batch takes it.</summary>
+    public static async Task ConfirmAsync(NpgsqlDataSource database, Guid serverId, IReadOnlyList<PendingPeer> batch, DateTimeOffset now, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            with done as (select unnest($2::text[]) as public_key, unnest($3::bigint[]) as revision),
+            gone as (
+              delete from {Database.Schema}.peers p using done d
+              where p.server_id = $1 and p.public_key = d.public_key and p.revision = d.revision and not p.wanted)
+            update {Database.Schema}.peers p set confirmed = d.revision, confirmed_at = $4 from done d
+            where p.server_id = $1 and p.public_key = d.public_key and p.revision = d.revision and p.wanted
+            """);
+        command.Parameters.Add(new() { Value = serverId });
+        command.Parameters.Add(new() { Value = batch.Select(p => p.PublicKey).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text });
+        command.Parameters.Add(new() { Value = batch.Select(p => p.Revision).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint });
+        command.Parameters.Add(new() { Value = now });
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>The servers that have rows of the tenant.</summary>
+    public static async Task<IReadOnlyList<Guid>> ServersOfAsync(NpgsqlDataSource database, Guid tenantId, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"select distinct server_id from {Database.Schema}.peers where tenant_id = $1");
+        command.Parameters.Add(new() { Value = tenantId.ToString() });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var servers = new List<Guid>();
+        while (await reader.ReadAsync(cancellation)) servers.Add(reader.GetGuid(0));
+        return servers;
+    }
+
+    /// <summary>Reads allowed_ips, preshared_key, user_id and wrapped, from column <paramref name="at"/> on.</summary>
+    private static WantedPeer? ReadPeer(NpgsqlDataReader reader, MasterKey master, int at, string publicKey)
+    {
+        if (reader.IsDBNull(at + 3)) return null;
+        var key = DataKey.Unwrap(master, reader.GetGuid(at + 2), (byte[])reader.GetValue(at + 3));
+        return new WantedPeer(publicKey, key.Open(Device.PresharedKeyPurpose, new Sealed(reader.GetString(at + 1))), reader.GetString(at));
+    }
+}
+
+/// <summary>
+/// From a device's and a tenant's events to the rows of its peers, in the same transaction. Every change takes a new
+/// revision, so whatever the worker confirmed before does not cover it.
+/// </summary>
+public partial class PeerProjection : EventProjection
+{
+    private const string Peers = $"{Database.Schema}.peers";
+    private const string Next = $"nextval('{PeerTable.RevisionSequence}')";
+
+    public void Project(IEvent<DeviceRegistered> e, IDocumentOperations operations) =>
+        Want(e.StreamId, e.Data.UserId, e.Data.Home, e.Data.PublicKey, e.Data.PresharedKey, operations);
+
+    public void Project(IEvent<DeviceMoved> e, IDocumentOperations operations)
+    {
+        operations.QueueSqlCommand($"""
+            insert into {Peers} (server_id, public_key, device_id, user_id, tenant_id, allowed_ips, preshared_key, wanted, suspended, revision, confirmed, changed_at)
+            select ?, public_key, device_id, user_id, tenant_id, ?, preshared_key, true, false, {Next}, 0, now() from {Peers} where server_id = ? and device_id = ?
+            on conflict (server_id, public_key) do update set allowed_ips = excluded.allowed_ips, wanted = true, suspended = false, revision = excluded.revision, changed_at = now()
+            """, e.Data.To.ServerId, e.Data.To.AllowedIps, e.Data.From.ServerId, e.StreamId);
+        operations.QueueSqlCommand(
+            $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and server_id = ?", e.StreamId, e.Data.From.ServerId);
+    }
+
+    public void Project(IEvent<DeviceRevoked> e, IDocumentOperations operations) => operations.QueueSqlCommand(
+        $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.StreamId);
+
+    public void Project(IEvent<TenantSuspended> e, IDocumentOperations operations) => Suspend(e.TenantId, true, operations);
+
+    public void Project(IEvent<TenantReinstated> e, IDocumentOperations operations) => Suspend(e.TenantId, false, operations);
+
+    private static void Want(Guid deviceId, Guid userId, DeviceHome home, string publicKey, Sealed presharedKey, IDocumentOperations operations) => operations.QueueSqlCommand($"""
+        insert into {Peers} (server_id, public_key, device_id, user_id, tenant_id, allowed_ips, preshared_key, wanted, suspended, revision, confirmed, changed_at)
+        values (?, ?, ?, ?, ?, ?, ?, true, false, {Next}, 0, now())
+        on conflict (server_id, public_key) do update set device_id = excluded.device_id, user_id = excluded.user_id, tenant_id = excluded.tenant_id,
+          allowed_ips = excluded.allowed_ips, preshared_key = excluded.preshared_key, wanted = true, suspended = false, revision = excluded.revision, changed_at = now()
+        """, home.ServerId, publicKey, deviceId, userId, operations.TenantId, home.AllowedIps, presharedKey.Text);
+
+    private static void Suspend(string tenantId, bool suspended, IDocumentOperations operations) => operations.QueueSqlCommand(
+        $"update {Peers} set suspended = ?, revision = {Next}, changed_at = now() where tenant_id = ? and wanted and suspended <> ?", suspended, tenantId, suspended);
+}

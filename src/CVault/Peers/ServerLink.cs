@@ -1,0 +1,197 @@
+using CVault.Security;
+using CVault.Servers;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace CVault.Peers;
+
+/// <summary>How a link is doing, for <c>/health</c>.</summary>
+public enum LinkState { Connecting, Up, Down, HostKeyChanged }
+
+/// <summary>
+/// The one worker of one server. It keeps one connection; takes all that is pending and applies it as one batch,
+/// then whatever became pending meanwhile as the next; and on a timer, and after each reconnect, compares all that the
+/// server has with all that it should have.
+/// </summary>
+public sealed class ServerLink(
+    Server server, ServerDialer dialer, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, TimeProvider time, ILogger logger)
+    : IDisposable
+{
+    /// <summary>How often all peers are compared.</summary>
+    public static readonly TimeSpan FullPass = TimeSpan.FromSeconds(30);
+
+    /// <summary>How often pending rows are looked for without being told: a wake-up may be lost.</summary>
+    private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
+    private const int BatchSize = 2000;
+
+    private readonly SemaphoreSlim wake = new(0, 1);
+    private volatile bool resync;
+
+    public LinkState State { get; private set; } = LinkState.Connecting;
+    public Server Server => server;
+
+    public void Dispose() => wake.Dispose();
+
+    /// <summary>Something about the server's peers may have changed.</summary>
+    public void Wake()
+    {
+        try
+        {
+            if (wake.CurrentCount == 0) wake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Two woke it at once; once is enough.
+        }
+    }
+
+    /// <summary>An operator wants a full pass now, and whatever it removes is meant.</summary>
+    public void Resync()
+    {
+        resync = true;
+        Wake();
+    }
+
+    /// <summary>Connects, works, and when anything breaks waits a little and connects anew, until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        var failures = 0;
+        while (!cancellation.IsCancellationRequested)
+        {
+            try
+            {
+                await using var connection = await dialer.DialAsync(server.Transport, server.Name, server.Ssh, server.Ssh?.HostKey, cancellation);
+                var identity = await connection.VersionAsync();
+                if (identity.PublicKey != server.PublicKey) throw new InvalidDataException("The server's WireGuard key is not the registered one.");
+                failures = 0;
+                await WorkAsync(connection, cancellation);
+            }
+            catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                // Whatever it was, the connection is not trusted any more: SSH takes minutes to notice what we have seen.
+                State = e is HostKeyChangedException ? LinkState.HostKeyChanged : LinkState.Down;
+                if (failures++ == 0 || State == LinkState.HostKeyChanged) logger.LogWarning("Link to server {Server} is down: {Reason}", server.Name, e.Message);
+                await TrySetReachableAsync(false, cancellation);
+                await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(5000, 250 << Math.Min(failures, 5))), time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task WorkAsync(ServerConnection connection, CancellationToken cancellation)
+    {
+        await PassAsync(connection, cancellation);
+        State = LinkState.Up;
+        await ServerLoad.SetReachableAsync(database, server.Id, true, cancellation);
+        logger.LogInformation("Link to server {Server} is up", server.Name);
+
+        var nextPass = time.GetUtcNow() + FullPass;
+        while (!cancellation.IsCancellationRequested)
+        {
+            while (await ApplyPendingAsync(connection, cancellation))
+            {
+                // What became pending during the batch goes out as the next one, at once.
+            }
+
+            if (resync || time.GetUtcNow() >= nextPass)
+            {
+                await PassAsync(connection, cancellation);
+                await ServerLoad.SetReachableAsync(database, server.Id, true, cancellation);
+                nextPass = time.GetUtcNow() + FullPass;
+            }
+
+            await wake.WaitAsync(Glance, cancellation);
+        }
+    }
+
+    private async Task<bool> ApplyPendingAsync(ServerConnection connection, CancellationToken cancellation)
+    {
+        var batch = await PeerTable.PendingAsync(database, master, server.Id, BatchSize, cancellation);
+        if (batch.Count == 0) return false;
+        try
+        {
+            await ApplyAsync(connection, batch, cancellation);
+        }
+        catch (ServerRefusedException refused) when (batch.Count > 1)
+        {
+            // A frame is all or nothing. One bad row must not hold up the others: each alone, and the bad one stays.
+            logger.LogError("Server {Server} refused a batch of {Count}: {Reason}", server.Name, batch.Count, refused.Message);
+            var applied = false;
+            foreach (var one in batch) applied |= await TryApplyAsync(connection, one, cancellation);
+            return applied;
+        }
+        catch (ServerRefusedException refused)
+        {
+            logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", server.Name, batch[0].PublicKey, refused.Message);
+            return false;
+        }
+
+        return true;
+    }
+
+    private async Task<bool> TryApplyAsync(ServerConnection connection, PendingPeer one, CancellationToken cancellation)
+    {
+        try
+        {
+            await ApplyAsync(connection, [one], cancellation);
+            return true;
+        }
+        catch (ServerRefusedException refused)
+        {
+            logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", server.Name, one.PublicKey, refused.Message);
+            return false;
+        }
+    }
+
+    private async Task ApplyAsync(ServerConnection connection, IReadOnlyList<PendingPeer> batch, CancellationToken cancellation)
+    {
+        await connection.ApplyAsync(
+            [.. batch.Where(p => p.Peer is not null).Select(p => p.Peer!)],
+            [.. batch.Where(p => p.Peer is null).Select(p => p.PublicKey)]);
+        await PeerTable.ConfirmAsync(database, server.Id, batch, time.GetUtcNow(), cancellation);
+        foreach (var peer in batch) confirmations.Confirm(new PeerChange(server.Id, peer.PublicKey, peer.Peer is not null));
+    }
+
+    /// <summary>
+    /// Observe, diff, mend. The server is read before the rows, so a peer that was just added can only be added again;
+    /// nothing is removed that a row of any later moment wants.
+    /// </summary>
+    private async Task PassAsync(ServerConnection connection, CancellationToken cancellation)
+    {
+        var meant = resync;
+        resync = false;
+        var dump = await connection.DumpAsync();
+        var wanted = await PeerTable.WantedAsync(database, master, server.Id, cancellation);
+        var diff = PeerDiff.Between(wanted, dump.Peers);
+        if (diff.IsEmpty) return;
+
+        var remove = diff.Remove;
+        if (diff.IsSuspicious(dump.Peers.Count) && !meant)
+        {
+            logger.LogError(
+                "ALARM server {Server}: a pass would remove {Remove} of {There} peers, which is too many to be drift. None was removed. POST /admin/servers/{ServerId}/resync if it is meant",
+                server.Name, remove.Count, dump.Peers.Count, server.Id);
+            remove = [];
+        }
+
+        foreach (var key in remove) logger.LogWarning("Server {Server}: removing unknown peer {PublicKey}", server.Name, key);
+        foreach (var chunk in remove.Chunk(BatchSize)) await connection.ApplyAsync([], chunk);
+        foreach (var chunk in diff.Add.Chunk(BatchSize)) await connection.ApplyAsync(chunk, []);
+        logger.LogInformation("Server {Server}: pass over {There} peers mended {Added} and removed {Removed}", server.Name, dump.Peers.Count, diff.Add.Count, remove.Count);
+    }
+
+    private async Task TrySetReachableAsync(bool reachable, CancellationToken cancellation)
+    {
+        try
+        {
+            await ServerLoad.SetReachableAsync(database, server.Id, reachable, cancellation);
+        }
+        catch (Exception e) when (e is NpgsqlException or OperationCanceledException)
+        {
+            // The database is away too; the next round says it again.
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using Microsoft.AspNetCore.Mvc;
+
+namespace CVault;
+
+/// <summary>
+/// Every problem that the API answers, each with its stable <c>code</c> (RFC 9457, section 4.5 of the specification
+/// and the contract). A code, once published, keeps its meaning and its status.
+/// </summary>
+public static class Problems
+{
+    public static ProblemDetails InvalidApiKey() => Of(401, "INVALID_API_KEY", "The API key or secret is missing, unknown or revoked.");
+    public static ProblemDetails Unauthenticated() => Of(401, "UNAUTHENTICATED", "A valid bearer token is needed.");
+    public static ProblemDetails InvalidCredentials() => Of(401, "INVALID_CREDENTIALS", "The email or the password is wrong.");
+    public static ProblemDetails Forbidden() => Of(403, "FORBIDDEN", "This credential may not do that.");
+    public static ProblemDetails TenantSuspended() => Of(403, "TENANT_SUSPENDED", "The account of this business is suspended.");
+    public static ProblemDetails UserLimitExceeded() => Of(403, "USER_LIMIT_EXCEEDED", "The tenant has as many users as its plan allows.");
+    public static ProblemDetails DeviceLimitExceeded() => Of(403, "DEVICE_LIMIT_EXCEEDED", "The user has as many devices as the tenant allows.");
+
+    /// <summary>Unknown, another tenant's, another user's or revoked: always these same bytes, so that nobody can tell which.</summary>
+    public static ProblemDetails NotFound() => Of(404, "NOT_FOUND", "There is no such thing here.");
+
+    public static ProblemDetails EmailTaken() => Of(409, "EMAIL_TAKEN", "This email cannot be registered.");
+    public static ProblemDetails Conflict(string why) => Of(409, "CONFLICT", why);
+    public static ProblemDetails IdempotencyKeyReused() => Of(422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another request body.");
+    public static ProblemDetails ServerUnavailable() => Of(503, "SERVER_UNAVAILABLE", "No VPN server can take this device now.");
+    public static ProblemDetails ServerUnreachable() => Of(502, "SERVER_UNREACHABLE", "The server does not answer over SSH. Check its address, its firewall and that ops/server/bootstrap was given CVault's key.");
+    public static ProblemDetails PoolExhausted() => Of(503, "POOL_EXHAUSTED", "The server has no free address.");
+
+    /// <summary>The database does not answer. Nothing was acknowledged; the client may repeat the request.</summary>
+    public static ProblemDetails DatabaseUnavailable() => Of(503, "SERVICE_UNAVAILABLE", "The service cannot reach its database. Try again shortly.");
+
+    public static ProblemDetails Internal() => Of(500, "INTERNAL_ERROR", "Something went wrong here. It was logged under the request id.");
+
+    /// <summary>Input of the wrong shape: 400, with what is wrong with each field under <c>errors</c>.</summary>
+    public static ProblemDetails Validation(params IEnumerable<(string Field, string Message)> errors)
+    {
+        var problem = Of(400, "VALIDATION_FAILED", "The request is not valid.");
+        problem.Extensions["errors"] = errors.GroupBy(e => e.Field, e => e.Message)
+            .ToDictionary(g => g.Key, g => g.ToArray(), StringComparer.Ordinal);
+        return problem;
+    }
+
+    /// <summary>A problem of the HTTP layer itself (405, 413, 415 and the like).</summary>
+    public static ProblemDetails OfStatus(int status) => status switch
+    {
+        400 => Validation(("body", "The request could not be read.")),
+        401 => Unauthenticated(),
+        403 => Forbidden(),
+        404 => NotFound(),
+        405 => Of(405, "METHOD_NOT_ALLOWED", "This resource has no such method."),
+        406 => Of(406, "NOT_ACCEPTABLE", "None of the accepted media types can be had."),
+        413 => Of(413, "PAYLOAD_TOO_LARGE", "The request body is too large."),
+        415 => Of(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json."),
+        _ => Of(status, status >= 500 ? "INTERNAL_ERROR" : "BAD_REQUEST", "The request failed."),
+    };
+
+    /// <summary>The stable code of a problem, for logs and tests.</summary>
+    public static string CodeOf(ProblemDetails problem) => (string)problem.Extensions["code"]!;
+
+    private static ProblemDetails Of(int status, string code, string title) => new()
+    {
+        Status = status,
+        Title = title,
+        Type = "about:blank",
+        Extensions = { ["code"] = code },
+    };
+}
+
+/// <summary>
+/// A problem found inside a transaction that must not commit: thrown where a database rule speaks, mapped to its
+/// response at the edge. Expected outcomes that can be returned are returned instead.
+/// </summary>
+public sealed class ProblemException(ProblemDetails problem) : Exception(Problems.CodeOf(problem))
+{
+    public ProblemDetails Problem { get; } = problem;
+}

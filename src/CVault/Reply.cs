@@ -1,0 +1,75 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using CVault.Security;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace CVault;
+
+/// <summary>A body that says whether the peer which the request changed is confirmed by its server.</summary>
+public interface IPeerReply
+{
+    /// <summary><c>live</c> when the server has confirmed the change, else <c>pending</c>.</summary>
+    string PeerStatus { get; set; }
+}
+
+/// <summary>
+/// The answer to a command. The endpoint decides it before the commit, so that an <c>Idempotency-Key</c>'s stored
+/// answer is part of the same transaction; it is written to the caller after the commit, and where it names a peer
+/// it first waits, for a bounded moment, until that peer's server has confirmed the change.
+/// </summary>
+public sealed class Reply(int status, object body) : IResult
+{
+    /// <summary>How long a request waits for its peer before it answers <c>pending</c>.</summary>
+    public static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(2);
+
+    public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DictionaryKeyPolicy = null,
+        NumberHandling = JsonNumberHandling.Strict,
+        AllowDuplicateProperties = false,
+        MaxDepth = 32,
+    };
+
+    public int Status { get; } = status;
+    public object Body { get; } = body;
+
+    /// <summary>The created resource's path, for 201.</summary>
+    public string? Location { get; init; }
+
+    /// <summary>The peer to wait for; null where the command changed none.</summary>
+    public PeerChange? Peer { get; init; }
+
+    public static Reply Ok(object body) => new(200, body);
+
+    public static Reply Created(string location, object body) => new(201, body) { Location = location };
+
+    /// <summary>The body as it stands now, as UTF-8 JSON.</summary>
+    public byte[] Utf8Body() => JsonSerializer.SerializeToUtf8Bytes(Body, Body.GetType(), Json);
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        if (Peer is { } change && Body is IPeerReply reply)
+        {
+            var confirmations = httpContext.RequestServices.GetRequiredService<PeerConfirmations>();
+            if (await confirmations.WaitAsync(change, PeerWait, httpContext.RequestAborted))
+            {
+                reply.PeerStatus = PeerStatuses.Live;
+                await Idempotency.AmendAsync(httpContext, this);
+            }
+        }
+
+        httpContext.Response.StatusCode = Status;
+        if (Location is not null) httpContext.Response.Headers.Location = Location;
+        httpContext.Response.ContentType = "application/json";
+        await httpContext.Response.Body.WriteAsync(Utf8Body(), httpContext.RequestAborted);
+    }
+}
+
+/// <summary>The two answers of <c>peer_status</c>.</summary>
+public static class PeerStatuses
+{
+    public const string Live = "live";
+    public const string Pending = "pending";
+}

@@ -1,0 +1,40 @@
+using Marten;
+using Npgsql;
+using Weasel.Postgresql.Tables;
+using Wolverine.Marten;
+
+namespace CVault.Security;
+
+/// <summary>
+/// The table of the users' data keys: one a user, wrapped by the master key. A row is written in the transaction
+/// that registers the user and deleted when the person is erased; it is never made anew for the same user.
+/// </summary>
+public static class DataKeys
+{
+    public static Table Schema()
+    {
+        var table = new Table(Database.Named("data_keys"));
+        table.AddColumn<Guid>("user_id").AsPrimaryKey();
+        table.AddColumn("tenant_id", "text").NotNull();
+        table.AddColumn("master_key_id", "text").NotNull();
+        table.AddColumn("wrapped", "bytea").NotNull();
+        return table;
+    }
+
+    /// <summary>The row for a new user, written with the user's first event.</summary>
+    public static IMartenOp Store(DataKey key, string tenantId, MasterKey master) => MartenOps.QueueSqlCommand(
+        $"insert into {Database.Schema}.data_keys (user_id, tenant_id, master_key_id, wrapped) values (?, ?, ?, ?)",
+        key.UserId, tenantId, master.Id, key.Wrap(master));
+
+    /// <summary>The user's key, or null when the user is unknown in this tenant or erased.</summary>
+    public static async Task<DataKey?> LoadAsync(IQuerySession session, MasterKey master, Guid userId, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"select wrapped from {Database.Schema}.data_keys where user_id = $1 and tenant_id = $2");
+        command.Parameters.Add(new() { Value = userId });
+        command.Parameters.Add(new() { Value = session.TenantId });
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+        return await reader.ReadAsync(cancellation)
+            ? DataKey.Unwrap(master, userId, (byte[])reader.GetValue(0))
+            : null;
+    }
+}

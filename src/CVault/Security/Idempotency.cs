@@ -1,0 +1,141 @@
+using System.Security.Cryptography;
+using System.Text;
+using Marten;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using NpgsqlTypes;
+using Weasel.Postgresql.Tables;
+using Wolverine.Http;
+
+namespace CVault.Security;
+
+/// <summary>
+/// <c>Idempotency-Key</c> on every POST. The claim is the first statement of the transaction that the request's
+/// events are appended in, and the answer its last: a crash leaves either both the work and its answer or neither.
+/// A repeat that comes while the first is under way waits on the claim's row and is then answered from it.
+/// </summary>
+/// <remarks>
+/// Wolverine has such a feature, but stores the answer as it is; ours carry private keys, secrets and tokens, so they
+/// are stored under the master key (ops/decisions/0003).
+/// </remarks>
+public static class Idempotency
+{
+    private const string Feature = "cvault.idempotency";
+    private static readonly TimeSpan Kept = TimeSpan.FromHours(24);
+
+    public static Table Schema()
+    {
+        var table = new Table(Database.Named("idempotency_keys"));
+        table.AddColumn("claim", "bytea").AsPrimaryKey();
+        table.AddColumn("request_hash", "bytea").NotNull();
+        table.AddColumn("status", "integer");
+        table.AddColumn("location", "text");
+        table.AddColumn("body", "bytea");
+        table.AddColumn("expires_at", "timestamptz").NotNull().AddIndex();
+        return table;
+    }
+
+    /// <summary>Wolverine middleware, before the endpoint loads anything: claims the key or replays its answer.</summary>
+    public static async Task<IResult> BeforeAsync(HttpContext http, IDocumentSession session, TimeProvider time, MasterKey master, CancellationToken cancellation)
+    {
+        var key = http.Request.Headers["Idempotency-Key"].ToString();
+        if (key.Length == 0 || !HttpMethods.IsPost(http.Request.Method)) return WolverineContinue.Result();
+        if (key.Length > 255) return new ProblemResult(Problems.Validation(("Idempotency-Key", "At most 255 characters.")));
+
+        // Who asks is part of the claim, so that nobody is ever answered with another's response.
+        var claim = SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', Actor.Of(http), http.Request.Method, http.Request.Path, key)));
+        var requestHash = await HashBodyAsync(http.Request, cancellation);
+        var now = time.GetUtcNow();
+
+        await session.BeginTransactionAsync(cancellation);
+        await using var insert = new NpgsqlCommand($"""
+            insert into {Database.Schema}.idempotency_keys as i (claim, request_hash, expires_at) values ($1, $2, $3)
+            on conflict (claim) do update set request_hash = excluded.request_hash, expires_at = excluded.expires_at, status = null, location = null, body = null
+              where i.expires_at < $4
+            returning 1
+            """);
+        insert.Parameters.Add(new() { Value = claim });
+        insert.Parameters.Add(new() { Value = requestHash });
+        insert.Parameters.Add(new() { Value = now + Kept });
+        insert.Parameters.Add(new() { Value = now });
+        await using (var claimed = await session.ExecuteReaderAsync(insert, cancellation))
+        {
+            if (await claimed.ReadAsync(cancellation))
+            {
+                http.Items[Feature] = claim;
+                return WolverineContinue.Result();
+            }
+        }
+
+        await using var select = new NpgsqlCommand($"select request_hash, status, location, body from {Database.Schema}.idempotency_keys where claim = $1");
+        select.Parameters.Add(new() { Value = claim });
+        await using var found = await session.ExecuteReaderAsync(select, cancellation);
+        if (!await found.ReadAsync(cancellation) || found.IsDBNull(1)) return new ProblemResult(Problems.Conflict("The first request with this Idempotency-Key is still under way."));
+        if (!CryptographicOperations.FixedTimeEquals((byte[])found.GetValue(0), requestHash)) return new ProblemResult(Problems.IdempotencyKeyReused());
+        var body = master.Unwrap((byte[])found.GetValue(3), Subject(claim));
+        return new Replay(found.GetInt32(1), found.IsDBNull(2) ? null : found.GetString(2), body);
+    }
+
+    /// <summary>Wolverine middleware, after the endpoint decided and before the commit: the answer joins the transaction.</summary>
+    public static void After(Reply reply, HttpContext http, IDocumentSession session, MasterKey master)
+    {
+        if (http.Items[Feature] is not byte[] claim) return;
+        session.QueueSqlCommand(
+            $"update {Database.Schema}.idempotency_keys set status = ?, location = ?, body = ? where claim = ?",
+            reply.Status, new NpgsqlParameter { Value = (object?)reply.Location ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
+            master.Wrap(reply.Utf8Body(), Subject(claim)), claim);
+    }
+
+    /// <summary>
+    /// The answer changed after the commit (the peer went live): a repeat should hear the same. Not part of the
+    /// promise; after a crash the repeat hears <c>pending</c>.
+    /// </summary>
+    public static async Task AmendAsync(HttpContext http, Reply reply)
+    {
+        if (http.Items[Feature] is not byte[] claim) return;
+        var master = http.RequestServices.GetRequiredService<MasterKey>();
+        await using var update = http.RequestServices.GetRequiredService<NpgsqlDataSource>()
+            .CreateCommand($"update {Database.Schema}.idempotency_keys set body = $1 where claim = $2");
+        update.Parameters.Add(new() { Value = master.Wrap(reply.Utf8Body(), Subject(claim)) });
+        update.Parameters.Add(new() { Value = claim });
+        try
+        {
+            await update.ExecuteNonQueryAsync(http.RequestAborted);
+        }
+        catch (NpgsqlException)
+        {
+            // The work is committed and its answer stored; this was only its finer point.
+        }
+    }
+
+    /// <summary>Deletes what is older than the promise of 24 hours.</summary>
+    public static async Task<int> SweepAsync(NpgsqlDataSource database, DateTimeOffset now, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"delete from {Database.Schema}.idempotency_keys where expires_at < $1");
+        command.Parameters.Add(new() { Value = now });
+        return await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    private static string Subject(byte[] claim) => "idempotency:" + Convert.ToHexStringLower(claim);
+
+    private static async Task<byte[]> HashBodyAsync(HttpRequest request, CancellationToken cancellation)
+    {
+        request.Body.Position = 0;
+        var hash = await SHA256.HashDataAsync(request.Body, cancellation);
+        request.Body.Position = 0;
+        return hash;
+    }
+
+    private sealed class Replay(int status, string? location, byte[] body) : IResult
+    {
+        public async Task ExecuteAsync(HttpContext httpContext)
+        {
+            httpContext.Response.StatusCode = status;
+            httpContext.Response.Headers["Idempotent-Replayed"] = "true";
+            if (location is not null) httpContext.Response.Headers.Location = location;
+            httpContext.Response.ContentType = "application/json";
+            await httpContext.Response.Body.WriteAsync(body, httpContext.RequestAborted);
+        }
+    }
+}

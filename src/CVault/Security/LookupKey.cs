@@ -1,0 +1,56 @@
+using System.Security.Cryptography;
+using System.Text;
+using Npgsql;
+using Weasel.Postgresql.Tables;
+
+namespace CVault.Security;
+
+/// <summary>
+/// The keyed hash by which sealed or secret values are found and compared: emails, API secrets, refresh tokens.
+/// HMAC-SHA-256 under a key of its own that stays the same when the master key is changed; stored once, wrapped.
+/// </summary>
+public sealed class LookupKey(byte[] key)
+{
+    /// <param name="purpose">Keeps the hashes of one kind of value from meeting those of another.</param>
+    /// <param name="value">The value; a tenant's id is put in front where it is only unique there.</param>
+    /// <returns>64 lower-case hex digits.</returns>
+    public string Hash(string purpose, string value) =>
+        Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(purpose + "\0" + value)));
+
+    /// <summary>Compares in a time that does not depend on where the two differ.</summary>
+    public bool Matches(string hash, string purpose, string value) =>
+        CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(hash), Encoding.ASCII.GetBytes(Hash(purpose, value)));
+
+    public static Table Schema()
+    {
+        var table = new Table(Database.Named("platform_keys"));
+        table.AddColumn("name", "text").AsPrimaryKey();
+        table.AddColumn("master_key_id", "text").NotNull();
+        table.AddColumn("wrapped", "bytea").NotNull();
+        return table;
+    }
+
+    /// <summary>Reads the key, or makes it on the very first start; of nodes that start at once, one wins.</summary>
+    public static async Task<LookupKey> LoadOrCreateAsync(NpgsqlDataSource database, MasterKey master, CancellationToken cancellation)
+    {
+        const string subject = "platform-key:lookup";
+        await using (var insert = database.CreateCommand(
+            $"insert into {Database.Schema}.platform_keys (name, master_key_id, wrapped) values ('lookup', $1, $2) on conflict do nothing"))
+        {
+            insert.Parameters.Add(new() { Value = master.Id });
+            insert.Parameters.Add(new() { Value = master.Wrap(RandomNumberGenerator.GetBytes(32), subject) });
+            await insert.ExecuteNonQueryAsync(cancellation);
+        }
+
+        await using var select = database.CreateCommand($"select master_key_id, wrapped from {Database.Schema}.platform_keys where name = 'lookup'");
+        await using var reader = await select.ExecuteReaderAsync(cancellation);
+        await reader.ReadAsync(cancellation);
+        if (reader.GetString(0) != master.Id)
+        {
+            throw new InvalidOperationException(
+                $"The database's keys are wrapped by master key {reader.GetString(0)}, but CVAULT_MASTER_KEY is {master.Id}. Start with the key that the database was made with.");
+        }
+
+        return new LookupKey(master.Unwrap((byte[])reader.GetValue(1), subject));
+    }
+}

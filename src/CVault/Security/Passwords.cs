@@ -1,0 +1,59 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using NSec.Cryptography;
+
+namespace CVault.Security;
+
+/// <summary>
+/// Passwords by Argon2id (RFC 9106) at OWASP's parameters: 19 MiB, 2 passes, 1 lane. Stored in PHC form,
+/// <c>$argon2id$v=19$m=19456,t=2,p=1$salt$hash</c>. As many are computed at once as there are cores, so that a flood
+/// of logins costs waiting, not memory.
+/// </summary>
+public sealed class Passwords : IDisposable
+{
+    private const int MemoryKiB = 19456, Passes = 2, SaltSize = 16, HashSize = 32;
+    private static readonly string Prefix = string.Create(CultureInfo.InvariantCulture, $"$argon2id$v=19$m={MemoryKiB},t={Passes},p=1$");
+    private readonly SemaphoreSlim cores = new(Environment.ProcessorCount);
+    private readonly string decoy;
+
+    public Passwords() => decoy = Encode(RandomNumberGenerator.GetBytes(SaltSize), new byte[HashSize]);
+
+    public void Dispose() => cores.Dispose();
+
+    public async Task<string> HashAsync(string password, CancellationToken cancellation)
+    {
+        var salt = RandomNumberGenerator.GetBytes(SaltSize);
+        return Encode(salt, await ComputeAsync(password, salt, cancellation));
+    }
+
+    /// <summary>Costs the same whether there is a hash to compare with or not, so that time tells nothing.</summary>
+    public async Task<bool> VerifyAsync(string password, string? hash, CancellationToken cancellation)
+    {
+        var fields = (hash ?? decoy)[Prefix.Length..].Split('$');
+        var computed = await ComputeAsync(password, Convert.FromBase64String(fields[0]), cancellation);
+        return CryptographicOperations.FixedTimeEquals(computed, Convert.FromBase64String(fields[1])) && hash is not null;
+    }
+
+    private async Task<byte[]> ComputeAsync(string password, byte[] salt, CancellationToken cancellation)
+    {
+        await cores.WaitAsync(cancellation);
+        try
+        {
+            return await Task.Run(() =>
+            {
+                var argon2 = PasswordBasedKeyDerivationAlgorithm.Argon2id(new Argon2Parameters
+                {
+                    DegreeOfParallelism = 1, MemorySize = MemoryKiB, NumberOfPasses = Passes,
+                });
+                return argon2.DeriveBytes(Encoding.UTF8.GetBytes(password), salt, HashSize);
+            }, cancellation);
+        }
+        finally
+        {
+            cores.Release();
+        }
+    }
+
+    private static string Encode(byte[] salt, byte[] hash) => Prefix + Convert.ToBase64String(salt) + "$" + Convert.ToBase64String(hash);
+}

@@ -1,0 +1,77 @@
+using System.Net;
+using JasperFx.Events;
+
+namespace CVault.Servers;
+
+/// <summary>What a server is used for now.</summary>
+public enum ServerStatus
+{
+    /// <summary>Takes new devices.</summary>
+    Active,
+
+    /// <summary>Keeps its devices and takes no new ones.</summary>
+    Maintenance,
+}
+
+/// <summary>How CVault reaches a server.</summary>
+public enum ServerTransport
+{
+    /// <summary>The forced command of <c>ops/server</c>, over SSH.</summary>
+    Ssh,
+
+    /// <summary>Memory of this process, for machines that can have no lab. Nothing can connect to it.</summary>
+    Simulated,
+}
+
+/// <param name="Name">Unique among servers.</param>
+/// <param name="Region">Where it stands, such as <c>us-east</c>.</param>
+/// <param name="EndpointHost">The address that devices connect to.</param>
+/// <param name="EndpointPort">And its UDP port.</param>
+/// <param name="PublicKey">The server's WireGuard public key, base64, as it said itself at registration.</param>
+/// <param name="Ssh">How it is reached.</param>
+/// <param name="AddressPool">The devices' IPv4 network; its first host is the server.</param>
+/// <param name="AddressPool6">The devices' IPv6 network (ULA, /64), beside it.</param>
+/// <param name="Dns">The resolvers that configs name.</param>
+/// <param name="Capacity">How many devices it may have.</param>
+public sealed record ServerRegistered(
+    string Name, string Region, string EndpointHost, int EndpointPort, string PublicKey, ServerTransport Transport, SshAddress? Ssh,
+    string AddressPool, string AddressPool6, string[] Dns, int Capacity, ServerStatus Status);
+
+/// <summary>Where a server's sshd listens and how we know it is that server.</summary>
+/// <param name="Host">Name or address.</param>
+/// <param name="Port">TCP port.</param>
+/// <param name="User">The unprivileged user whose key runs the forced command.</param>
+/// <param name="HostKey">The pinned host key: type and base64, as in <c>known_hosts</c>.</param>
+public sealed record SshAddress(string Host, int Port, string User, string HostKey);
+
+public sealed record ServerRegionChanged(string Region);
+
+public sealed record ServerCapacityChanged(int Capacity);
+
+public sealed record ServerStatusChanged(ServerStatus Status);
+
+/// <summary>The server's sshd is reached elsewhere now; its host key stays the pinned one.</summary>
+public sealed record ServerSshMoved(string Host, int Port);
+
+/// <summary>One WireGuard host of the shared pool. Of the platform, not of a tenant.</summary>
+public sealed record Server(
+    Guid Id, string Name, string Region, string EndpointHost, int EndpointPort, string PublicKey, ServerTransport Transport, SshAddress? Ssh,
+    string AddressPool, string AddressPool6, string[] Dns, int Capacity, ServerStatus Status, DateTimeOffset CreatedAt)
+{
+    public static Server Create(IEvent<ServerRegistered> e) => new(
+        e.StreamId, e.Data.Name, e.Data.Region, e.Data.EndpointHost, e.Data.EndpointPort, e.Data.PublicKey, e.Data.Transport, e.Data.Ssh,
+        e.Data.AddressPool, e.Data.AddressPool6, e.Data.Dns, e.Data.Capacity, e.Data.Status, e.Timestamp);
+
+    public Server Apply(ServerRegionChanged e) => this with { Region = e.Region };
+
+    public Server Apply(ServerCapacityChanged e) => this with { Capacity = e.Capacity };
+
+    public Server Apply(ServerStatusChanged e) => this with { Status = e.Status };
+
+    public Server Apply(ServerSshMoved e) => this with { Ssh = Ssh! with { Host = e.Host, Port = e.Port } };
+
+    /// <summary>The endpoint as a WireGuard config writes it; an IPv6 address stands in brackets.</summary>
+    public string Endpoint => IPAddress.TryParse(EndpointHost, out var ip) && ip.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6
+        ? $"[{EndpointHost}]:{EndpointPort}"
+        : $"{EndpointHost}:{EndpointPort}";
+}

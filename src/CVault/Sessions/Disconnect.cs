@@ -1,0 +1,53 @@
+using System.Security.Claims;
+using CVault.Devices;
+using CVault.Security;
+using Marten;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Mvc;
+using Wolverine.Http;
+
+namespace CVault.Sessions;
+
+/// <summary>Body of <c>POST /api/v1/vpn/disconnect</c>: one device's session, or without a device all of the user's.</summary>
+public sealed record Disconnect(Guid? DeviceId);
+
+/// <param name="SessionId">The session that ended; null when there was none. The last begun, where there were several.</param>
+/// <param name="Ended">How many ended.</param>
+public sealed record DisconnectedView(Guid? SessionId, string Status, int Ended);
+
+/// <summary><c>POST /api/v1/vpn/disconnect</c>: ends sessions. Ending what has ended is no error.</summary>
+public static class DisconnectEndpoint
+{
+    public static async Task<(IReadOnlyList<Session>, ProblemDetails)> LoadAsync(Disconnect command, ClaimsPrincipal principal, IDocumentSession session, CancellationToken cancellation)
+    {
+        var userId = principal.UserId();
+        if (command.DeviceId is { } deviceId && await ReadDevices.OwnAsync(session, principal, deviceId, cancellation) is null) return ([], Problems.NotFound());
+        var active = await session.Query<Session>()
+            .Where(s => s.UserId == userId && s.LiveDevice != null).OrderByDescending(s => s.Id).ToListAsync(cancellation);
+        return ([.. active.Where(s => command.DeviceId is null || s.DeviceId == command.DeviceId)], WolverineContinue.NoProblems);
+    }
+
+    [WolverinePost("/api/v1/vpn/disconnect", OperationId = "disconnect"), Authorize(Policies.UserToken)]
+    [ProducesResponseType<DisconnectedView>(200)]
+    public static (Reply, Changes) Post(Disconnect command, IReadOnlyList<Session> active)
+    {
+        var changes = new Changes();
+        foreach (var session in active) changes.Append(session.Id, new SessionEnded("disconnected"));
+        return (Reply.Ok(new DisconnectedView(active.Count > 0 ? active[0].Id : null, "disconnected", active.Count)), changes);
+    }
+}
+
+/// <summary>A revoked device has no session.</summary>
+public static class EndSessionOfRevokedDevice
+{
+    public static async Task<Changes> Handle(DeviceGone message, IDocumentSession session, CancellationToken cancellation)
+    {
+        var changes = new Changes();
+        foreach (var live in await session.Query<Session>().Where(s => s.LiveDevice == message.DeviceId).ToListAsync(cancellation))
+        {
+            changes.Append(live.Id, new SessionEnded("device_revoked"));
+        }
+
+        return changes;
+    }
+}

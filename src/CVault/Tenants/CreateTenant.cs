@@ -1,0 +1,56 @@
+using CVault.Security;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Wolverine.Http;
+using Wolverine.Marten;
+
+namespace CVault.Tenants;
+
+/// <summary>A new tenant and, this once, its keys.</summary>
+public sealed record TenantCreatedView : TenantView
+{
+    /// <summary>The secret key's id, for <c>X-API-Key</c>.</summary>
+    public required string ApiKey { get; init; }
+
+    /// <summary>The secret, for <c>X-API-Secret</c>. It is not stored and cannot be shown again.</summary>
+    public required string ApiSecret { get; init; }
+
+    /// <summary>The key for apps, sent alone in <c>X-API-Key</c>.</summary>
+    public required string PublishableKey { get; init; }
+}
+
+/// <summary><c>POST /admin/tenants</c>: a new business customer with its first keys.</summary>
+public static class CreateTenant
+{
+    public static ProblemDetails Validate(TenantChanges command) =>
+        command.Errors(nameRequired: true).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+
+    [WolverinePost("/admin/tenants", OperationId = "createTenant"), NotTenanted, Authorize(Policies.Operator)]
+    [ProducesResponseType<TenantCreatedView>(201)]
+    public static (Reply, IMartenOp, IMartenOp, IMartenOp) Post(TenantChanges command, LookupKey lookup, TimeProvider time)
+    {
+        var now = time.GetUtcNow();
+        var id = Guid.CreateVersion7(now);
+        var (secretKey, secret) = ApiKey.NewSecret(id, lookup, now);
+        var publishable = ApiKey.NewPublishable(id, now);
+        var created = new TenantCreated(
+            command.Name!.Trim(),
+            Names.TryParse<TenantStatus>(command.Status, out var status) ? status : TenantStatus.Active,
+            command.ApplyTo(new TenantSettings()));
+        var view = TenantView.Of(new Tenant(id, created.Name, created.Status, created.Settings, now));
+
+        return (
+            Reply.Created($"/admin/tenants/{id}", new TenantCreatedView
+            {
+                Id = view.Id, Name = view.Name, Status = view.Status, BandwidthLimitGb = view.BandwidthLimitGb, UserLimit = view.UserLimit,
+                MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute, LeasePolicy = view.LeasePolicy,
+                KeyCustody = view.KeyCustody, WhitelabelConfig = view.WhitelabelConfig, CreatedAt = view.CreatedAt,
+                ApiKey = secretKey.Id, ApiSecret = secret, PublishableKey = publishable.Id,
+            }),
+            MartenOps.StartStream<Tenant>(id, id.ToString(), created,
+                new ApiKeyIssued(secretKey.Id, ApiKeyKind.Secret), new ApiKeyIssued(publishable.Id, ApiKeyKind.Publishable)),
+            MartenOps.Insert(secretKey),
+            MartenOps.Insert(publishable));
+    }
+}

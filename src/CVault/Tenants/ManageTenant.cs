@@ -1,0 +1,73 @@
+using CVault.Security;
+using Marten;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Wolverine;
+using Wolverine.Http;
+using Wolverine.Marten;
+
+namespace CVault.Tenants;
+
+/// <summary><c>GET /admin/tenants/{tenantId}</c>.</summary>
+public static class GetTenant
+{
+    [WolverineGet("/admin/tenants/{tenantId}", OperationId = "getTenant"), Authorize(Policies.Operator)]
+    [ProducesResponseType<TenantView>(200)]
+    public static async Task<IResult> Get(Guid tenantId, IQuerySession session, CancellationToken cancellation) =>
+        await session.LoadAsync<Tenant>(tenantId, cancellation) is { } tenant
+            ? Reply.Ok(TenantView.Of(tenant))
+            : new ProblemResult(Problems.NotFound());
+}
+
+/// <summary><c>PATCH /admin/tenants/{tenantId}</c>: name, status, limits and settings; what is absent stays.</summary>
+public static class UpdateTenant
+{
+    public static ProblemDetails Validate(TenantChanges command) =>
+        command.Errors(nameRequired: false).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+
+    [WolverinePatch("/admin/tenants/{tenantId}", OperationId = "updateTenant"), Authorize(Policies.Operator)]
+    [ProducesResponseType<TenantView>(200)]
+    public static (Reply, Events, OutgoingMessages) Patch(TenantChanges command, [WriteAggregate("tenantId")] Tenant tenant)
+    {
+        var events = Decide(command, tenant).ToArray();
+        var after = events.Aggregate(tenant, (t, e) => e switch
+        {
+            TenantRenamed r => t.Apply(r),
+            TenantSettingsChanged s => t.Apply(s),
+            TenantSuspended s => t.Apply(s),
+            TenantReinstated r => t.Apply(r),
+            _ => t,
+        });
+        return (Reply.Ok(TenantView.Of(after)), [.. events], SuspendTenant.Announce(tenant, after));
+    }
+
+    /// <summary>What the command changes; nothing where it says what already is.</summary>
+    public static IEnumerable<object> Decide(TenantChanges command, Tenant tenant)
+    {
+        if (command.Name is { } name && name.Trim() != tenant.Name) yield return new TenantRenamed(name.Trim());
+        var settings = command.ApplyTo(tenant.Settings);
+        if (settings != tenant.Settings) yield return new TenantSettingsChanged(settings);
+        if (!Names.TryParse<TenantStatus>(command.Status, out var status) || status == tenant.Status) yield break;
+        if (status == TenantStatus.Suspended) yield return new TenantSuspended("operator");
+        else yield return new TenantReinstated(status);
+    }
+}
+
+/// <summary><c>DELETE /admin/tenants/{tenantId}</c>: suspends; nothing of a tenant is ever deleted this way.</summary>
+public static class SuspendTenant
+{
+    [WolverineDelete("/admin/tenants/{tenantId}", OperationId = "suspendTenant"), Authorize(Policies.Operator)]
+    [ProducesResponseType<TenantView>(200)]
+    public static (Reply, Events, OutgoingMessages) Delete([WriteAggregate("tenantId")] Tenant tenant)
+    {
+        if (tenant.IsSuspended) return (Reply.Ok(TenantView.Of(tenant)), [], []);
+        var suspended = new TenantSuspended("operator");
+        var after = tenant.Apply(suspended);
+        return (Reply.Ok(TenantView.Of(after)), [suspended], Announce(tenant, after));
+    }
+
+    /// <summary>The message that takes a tenant's peers off the servers, or back, when that is what the change means.</summary>
+    public static OutgoingMessages Announce(Tenant before, Tenant after) =>
+        before.IsSuspended == after.IsSuspended ? [] : [new TenantAccessChanged(after.Id)];
+}

@@ -1,0 +1,65 @@
+using System.Text.Json;
+
+namespace CVault.Tenants;
+
+/// <summary>
+/// The members that <c>POST /admin/tenants</c> and <c>PATCH /admin/tenants/{id}</c> share. In a PATCH an absent member
+/// stays as it is and an explicit null sets it to null, so absence and null are told apart.
+/// </summary>
+public sealed class TenantChanges
+{
+    public string? Name { get; init; }
+    public string? Status { get; init; }
+    public JsonElement BandwidthLimitGb { get; init; }
+    public JsonElement UserLimit { get; init; }
+    public int? MaxDevicesPerUser { get; init; }
+    public JsonElement RequestsPerMinute { get; init; }
+    public string? LeasePolicy { get; init; }
+    public string? KeyCustody { get; init; }
+    public JsonElement WhitelabelConfig { get; init; }
+
+    /// <summary>What is wrong with the shape; empty when nothing is.</summary>
+    public IEnumerable<(string Field, string Message)> Errors(bool nameRequired)
+    {
+        if (nameRequired && string.IsNullOrWhiteSpace(Name)) yield return ("name", "A name is required.");
+        if (Name is { } name && (string.IsNullOrWhiteSpace(name) || name.Length > 255 || name.Any(char.IsControl))) yield return ("name", "1 to 255 characters, no control characters.");
+        if (Status is not null && !Names.TryParse<TenantStatus>(Status, out _)) yield return ("status", OneOf<TenantStatus>());
+        if (LeasePolicy is not null && !Names.TryParse<LeasePolicy>(LeasePolicy, out _)) yield return ("lease_policy", OneOf<LeasePolicy>());
+        if (KeyCustody is not null && !Names.TryParse<KeyCustody>(KeyCustody, out _)) yield return ("key_custody", OneOf<KeyCustody>());
+        if (MaxDevicesPerUser is < 0 or > 1000) yield return ("max_devices_per_user", "0 to 1000.");
+        foreach (var (field, value) in new[] { ("bandwidth_limit_gb", BandwidthLimitGb), ("user_limit", UserLimit), ("requests_per_minute", RequestsPerMinute) })
+        {
+            if (value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null) continue;
+            if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var n) || n < 0) yield return (field, "A whole number from 0, or null for no limit.");
+        }
+
+        if (WhitelabelConfig.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Object or JsonValueKind.Null)) yield return ("whitelabel_config", "A JSON object.");
+        else if (WhitelabelConfig.ValueKind == JsonValueKind.Object && WhitelabelConfig.GetRawText().Length > 16_384) yield return ("whitelabel_config", "At most 16 KiB.");
+    }
+
+    /// <summary>The settings after the change.</summary>
+    public TenantSettings ApplyTo(TenantSettings old) => old with
+    {
+        BandwidthLimitGb = Number(BandwidthLimitGb, old.BandwidthLimitGb),
+        UserLimit = Number(UserLimit, old.UserLimit),
+        MaxDevicesPerUser = MaxDevicesPerUser ?? old.MaxDevicesPerUser,
+        RequestsPerMinute = Number(RequestsPerMinute, old.RequestsPerMinute),
+        LeasePolicy = Names.TryParse<LeasePolicy>(LeasePolicy, out var lease) ? lease : old.LeasePolicy,
+        KeyCustody = Names.TryParse<KeyCustody>(KeyCustody, out var custody) ? custody : old.KeyCustody,
+        WhitelabelConfig = WhitelabelConfig.ValueKind switch
+        {
+            JsonValueKind.Undefined => old.WhitelabelConfig,
+            JsonValueKind.Object => WhitelabelConfig.Clone(),
+            _ => null,
+        },
+    };
+
+    private static int? Number(JsonElement value, int? old) => value.ValueKind switch
+    {
+        JsonValueKind.Undefined => old,
+        JsonValueKind.Number => value.GetInt32(),
+        _ => null,
+    };
+
+    private static string OneOf<T>() where T : struct, Enum => "One of: " + string.Join(", ", Names.All<T>()) + ".";
+}

@@ -1,0 +1,42 @@
+using System.Text.Json;
+
+namespace CVault.Tenants;
+
+/// <summary>A tenant as operators see it.</summary>
+public record TenantView
+{
+    public required Guid Id { get; init; }
+    public required string Name { get; init; }
+
+    /// <summary><c>active</c>, <c>trial</c> or <c>suspended</c>.</summary>
+    public required string Status { get; init; }
+
+    /// <summary>Decimal gigabytes a month; null is unlimited.</summary>
+    public required int? BandwidthLimitGb { get; init; }
+    public required int? UserLimit { get; init; }
+    public required int MaxDevicesPerUser { get; init; }
+    public required int? RequestsPerMinute { get; init; }
+
+    /// <summary><c>sticky</c> or <c>ephemeral</c>.</summary>
+    public required string LeasePolicy { get; init; }
+
+    /// <summary><c>managed</c> or <c>client</c>.</summary>
+    public required string KeyCustody { get; init; }
+    public required object WhitelabelConfig { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    public static TenantView Of(Tenant t) => new()
+    {
+        Id = t.Id,
+        Name = t.Name,
+        Status = Names.Of(t.Status),
+        BandwidthLimitGb = t.Settings.BandwidthLimitGb,
+        UserLimit = t.Settings.UserLimit,
+        MaxDevicesPerUser = t.Settings.MaxDevicesPerUser,
+        RequestsPerMinute = t.Settings.RequestsPerMinute,
+        LeasePolicy = Names.Of(t.Settings.LeasePolicy),
+        KeyCustody = Names.Of(t.Settings.KeyCustody),
+        WhitelabelConfig = t.Settings.WhitelabelConfig is { } json ? json : JsonDocument.Parse("{}").RootElement,
+        CreatedAt = t.CreatedAt,
+    };
+}

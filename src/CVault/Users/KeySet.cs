@@ -1,0 +1,13 @@
+using CVault.Security;
+using Microsoft.AspNetCore.Authorization;
+using Wolverine.Http;
+using Wolverine.Marten;
+
+namespace CVault.Users;
+
+/// <summary><c>GET /.well-known/jwks.json</c>: the public keys by which anyone may verify an access token.</summary>
+public static class GetKeySet
+{
+    [WolverineGet("/.well-known/jwks.json", OperationId = "getKeySet"), NotTenanted, AllowAnonymous]
+    public static Reply Get(Tokens tokens) => Reply.Ok(tokens.KeySet());
+}

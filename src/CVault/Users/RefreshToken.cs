@@ -1,0 +1,121 @@
+using System.Security.Cryptography;
+using CVault.Security;
+using Marten;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Mvc;
+using Npgsql;
+using Weasel.Postgresql.Tables;
+using Wolverine.Http;
+using Wolverine.Marten;
+
+namespace CVault.Users;
+
+/// <summary>
+/// A refresh token as it is handed out: 256 random bits, stored as a keyed hash, good once. Those that come from one
+/// login are a family with one absolute end; a used one that comes back ends the whole family (RFC 9700, 4.14.2).
+/// </summary>
+public sealed record RefreshToken(string Secret, Guid UserId, Guid Family, DateTimeOffset ExpiresAt)
+{
+    /// <summary>A login lasts no longer than this, however often it is refreshed.</summary>
+    public static readonly TimeSpan Lifetime = TimeSpan.FromDays(30);
+
+    /// <summary>A client that lost the answer, or two of its requests at once, may use the same token again for so long.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    private const string HashPurpose = "refresh-token";
+
+    public static RefreshToken NewFamily(Guid userId, DateTimeOffset now) => new(NewSecret(), userId, Guid.NewGuid(), now + Lifetime);
+
+    public RefreshToken Next() => this with { Secret = NewSecret() };
+
+    public override string ToString() => nameof(RefreshToken);
+
+    public static Table Schema()
+    {
+        var table = new Table(Database.Named("refresh_tokens"));
+        table.AddColumn("hash", "text").AsPrimaryKey();
+        table.AddColumn("tenant_id", "text").NotNull();
+        table.AddColumn<Guid>("user_id").NotNull();
+        table.AddColumn<Guid>("family").NotNull().AddIndex();
+        table.AddColumn("expires_at", "timestamptz").NotNull();
+        table.AddColumn("used_at", "timestamptz");
+        return table;
+    }
+
+    public IMartenOp Store(string tenantId, LookupKey lookup) => MartenOps.QueueSqlCommand(
+        $"insert into {Database.Schema}.refresh_tokens (hash, tenant_id, user_id, family, expires_at) values (?, ?, ?, ?, ?)",
+        lookup.Hash(HashPurpose, Secret), tenantId, UserId, Family, ExpiresAt);
+
+    /// <summary>Marks the token used and returns it; null when it is unknown, another tenant's, expired or spent.</summary>
+    public static async Task<RefreshToken?> SpendAsync(IDocumentSession session, LookupKey lookup, string secret, DateTimeOffset now, CancellationToken cancellation)
+    {
+        await session.BeginTransactionAsync(cancellation);
+        // The first use stamps used_at; one within the grace finds the stamp recent enough and leaves it.
+        await using var spend = new NpgsqlCommand($"""
+            update {Database.Schema}.refresh_tokens set used_at = coalesce(used_at, $3)
+            where hash = $1 and tenant_id = $2 and expires_at > $3 and (used_at is null or used_at > $4)
+            returning user_id, family, expires_at
+            """);
+        spend.Parameters.Add(new() { Value = lookup.Hash(HashPurpose, secret) });
+        spend.Parameters.Add(new() { Value = session.TenantId });
+        spend.Parameters.Add(new() { Value = now });
+        spend.Parameters.Add(new() { Value = now - Grace });
+        await using var reader = await session.ExecuteReaderAsync(spend, cancellation);
+        return await reader.ReadAsync(cancellation)
+            ? new RefreshToken(secret, reader.GetGuid(0), reader.GetGuid(1), reader.GetFieldValue<DateTimeOffset>(2))
+            : null;
+    }
+
+    /// <summary>Ends the family of a spent token that came back. On its own connection: the request's transaction will not commit.</summary>
+    public static async Task RevokeFamilyOfAsync(NpgsqlDataSource database, LookupKey lookup, string secret, string tenantId, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            delete from {Database.Schema}.refresh_tokens where family in
+              (select family from {Database.Schema}.refresh_tokens where hash = $1 and tenant_id = $2 and used_at is not null)
+            """);
+        command.Parameters.Add(new() { Value = lookup.Hash(HashPurpose, secret) });
+        command.Parameters.Add(new() { Value = tenantId });
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    private static string NewSecret() => "cvr_" + System.Buffers.Text.Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+}
+
+/// <summary>Body of <c>auth/refresh</c>.</summary>
+public sealed record RefreshTokens(string? RefreshToken)
+{
+    public override string ToString() => nameof(RefreshTokens);
+}
+
+/// <summary><c>POST /api/v1/auth/refresh</c>: new tokens for a refresh token, which is thereby spent.</summary>
+public static class RefreshUserTokens
+{
+    public static ProblemDetails Validate(RefreshTokens command) =>
+        string.IsNullOrEmpty(command.RefreshToken) || command.RefreshToken.Length > 256
+            ? Problems.Validation(("refresh_token", "A refresh token is required."))
+            : WolverineContinue.NoProblems;
+
+    public static async Task<(RefreshToken?, ProblemDetails)> LoadAsync(
+        RefreshTokens command, IDocumentSession session, NpgsqlDataSource database, LookupKey lookup, TimeProvider time, CancellationToken cancellation)
+    {
+        var spent = await RefreshToken.SpendAsync(session, lookup, command.RefreshToken!, time.GetUtcNow(), cancellation);
+        if (spent is not null) return (spent, WolverineContinue.NoProblems);
+        await RefreshToken.RevokeFamilyOfAsync(database, lookup, command.RefreshToken!, session.TenantId, cancellation);
+        return (null, Problems.Unauthenticated());
+    }
+
+    [WolverinePost("/api/v1/auth/refresh", OperationId = "refreshTokens"), Authorize(Policies.ApiKey)]
+    [ProducesResponseType<TokenView>(200)]
+    public static (Reply, IMartenOp) Post(RefreshTokens command, RefreshToken spent, IDocumentSession session, LookupKey lookup, Tokens tokens)
+    {
+        var next = spent.Next();
+        return (
+            Reply.Ok(new TokenView
+            {
+                UserId = spent.UserId,
+                AccessToken = tokens.Issue(spent.UserId, Guid.Parse(session.TenantId)),
+                RefreshToken = next.Secret,
+            }),
+            next.Store(session.TenantId, lookup));
+    }
+}
