@@ -45,6 +45,7 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.Durability.Mode = DurabilityMode.Solo;
     wolverine.Policies.AutoApplyTransactions();
     wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Auto;
+    wolverine.CodeGeneration.ReferenceAssembly(typeof(Wolverine.Http.Marten.AggregateAttribute).Assembly);
 
     // Wake-ups carry nothing that the rows do not say: losing one costs at most a second (ServerLink.Glance).
     wolverine.LocalQueueFor<ReconcileServer>().BufferedInMemory();

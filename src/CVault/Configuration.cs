@@ -12,6 +12,7 @@ using JasperFx.Events.Projections;
 using JasperFx.MultiTenancy;
 using Marten;
 using Marten.Schema;
+using Npgsql;
 using Marten.Schema.Indexing.Unique;
 using Weasel.Core;
 using Weasel.Postgresql;
@@ -28,6 +29,7 @@ public static class Configuration
         store.AutoCreateSchemaObjects = AutoCreate.CreateOrUpdate;
         store.UseSystemTextJsonForSerialization(EnumStorage.AsString, Casing.CamelCase);
         store.Policies.AllDocumentsAreMultiTenanted();
+        store.Logger(new NoParameters());
 
         var events = store.Events;
         events.TenancyStyle = TenancyStyle.Conjoined;
@@ -111,6 +113,24 @@ public static class Configuration
         ServerLoad.FullConstraint => Problems.ServerUnavailable(),
         _ => null,
     };
+
+    /// <summary>
+    /// Marten's own logger prints each failed statement with its parameters, among them keyed hashes and sealed keys.
+    /// Whoever catches the exception logs what a log may hold.
+    /// </summary>
+    private sealed class NoParameters : IMartenLogger, IMartenSessionLogger
+    {
+        public IMartenSessionLogger StartSession(IQuerySession session) => this;
+        public void SchemaChange(string sql) { }
+        public void LogSuccess(NpgsqlCommand command) { }
+        public void LogFailure(NpgsqlCommand command, Exception ex) { }
+        public void LogSuccess(NpgsqlBatch batch) { }
+        public void LogFailure(NpgsqlBatch batch, Exception ex) { }
+        public void LogFailure(Exception ex, string message) { }
+        public void RecordSavedChanges(IDocumentSession session, Marten.Services.IChangeSet commit) { }
+        public void OnBeforeExecute(NpgsqlCommand command) { }
+        public void OnBeforeExecute(NpgsqlBatch batch) { }
+    }
 
     private const string UserEmailIndex = "ux_user_email", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name";
 }

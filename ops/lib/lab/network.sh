@@ -31,6 +31,8 @@ router_up() {
     ip -n "$id-router" address replace 198.51.100.1/24 dev outside
     ip -n "$id-router" address replace 192.0.2.1/24 dev clients
     enter router sysctl -q -w net.ipv4.ip_forward=1
+    # Frames inside a bridge are none of the forward chain's business, where br_netfilter says they are.
+    enter router sysctl -q -e -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0
     # Not loaded again while it stands: a test may have put its faults beside it.
     enter router nft list table ip lab >/dev/null 2>&1 || enter router nft -f - <<'NFT'
 table ip lab {

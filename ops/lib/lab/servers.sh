@@ -52,6 +52,19 @@ server_boot() {
     # SetEnv: sshd hands its own environment to no session.
     spawn "$name" sshd /usr/sbin/sshd -D -e -o "ListenAddress=$(management_of "$name" host)" -o Port=22 -o PidFile=none \
         -o "SetEnv=\"CVAULT_STATE_DIR=$CVAULT_STATE_DIR\""
+    await_ssh "$name"
+}
+
+await_ssh() {
+    local address _
+    address=$(management_of "$1" host)
+    for _ in {1..100}; do
+        running "$1" sshd || break
+        (exec 3<>"/dev/tcp/$address/22") 2>/dev/null && return 0
+        sleep 0.05
+    done
+    tail -5 "$lab/logs/$1.sshd" >&2
+    die "$1: sshd does not answer"
 }
 
 # The plug pulled: no process ends in order, memory and counters are gone, the disk is not.

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Wolverine.Attributes;
 using Wolverine.Http;
 using Wolverine.Marten;
 
@@ -76,6 +77,7 @@ public sealed class ServerLinks(
 }
 
 /// <summary>Handles the wake-ups.</summary>
+[WolverineHandler]
 public static class WakeServers
 {
     public static void Handle(ReconcileServer message, ServerLinks links) => links.Of(message.ServerId)?.Wake();

@@ -4,7 +4,6 @@ using Marten;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
-using NpgsqlTypes;
 using Weasel.Postgresql.Tables;
 using Wolverine.Http;
 
@@ -82,8 +81,8 @@ public static class Idempotency
     {
         if (http.Items[Feature] is not byte[] claim) return;
         session.QueueSqlCommand(
-            $"update {Database.Schema}.idempotency_keys set status = ?, location = ?, body = ? where claim = ?",
-            reply.Status, new NpgsqlParameter { Value = (object?)reply.Location ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
+            $"update {Database.Schema}.idempotency_keys set status = ?, location = nullif(?, ''), body = ? where claim = ?",
+            reply.Status, reply.Location ?? "",
             master.Wrap(reply.Utf8Body(), Subject(claim)), claim);
     }
 

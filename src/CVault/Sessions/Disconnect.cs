@@ -4,6 +4,7 @@ using CVault.Security;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
+using Wolverine.Attributes;
 using Wolverine.Http;
 
 namespace CVault.Sessions;
@@ -38,6 +39,7 @@ public static class DisconnectEndpoint
 }
 
 /// <summary>A revoked device has no session.</summary>
+[WolverineHandler]
 public static class EndSessionOfRevokedDevice
 {
     public static async Task<Changes> Handle(DeviceGone message, IDocumentSession session, CancellationToken cancellation)
