@@ -12,7 +12,8 @@ make_demo_tenant() {
       200) return ;;
       404) note "the demo tenant is not in this database: making another"   # another database than last time
            rm -f "$kept" "$STATE/secrets/demo-key" ;;
-      *) admin_failed "looking for the demo tenant" ;;
+      *) warn "GET /admin/tenants/$id answered $ADMIN_STATUS: keeping the demo tenant unchecked (log: $STATE/logs/api.log)"
+         return ;;
     esac
   fi
   make_secret demo-key openssl rand -hex 16

@@ -3,16 +3,18 @@
 
 PG_SOCKET=$RUNTIME/socket
 
-# Sets PG_VIEW: the state folder as the database's user can reach it (see as-database-user).
+# Sets PG_VIEW: the state folder as the database's user reaches it (see as-database-user). As root that is always
+# another path, if only the machine allows it: then nobody's chmod, of a checkout in /root or later, shuts the data away.
 choose_view() {
   PG_VIEW=$STATE
   is_root || return 0
-  if setpriv --reuid="$PG_USER" --regid="$(id -g "$PG_USER")" --clear-groups test -x "$STATE/."; then return; fi
-  unshare --mount --propagation slave true 2>/dev/null ||
+  if unshare --mount --propagation slave true 2>/dev/null; then
+    PG_VIEW=$RUNTIME/state
+    note "$PG_USER sees its folders under $PG_VIEW, in a mount namespace of its own"
+  elif ! setpriv --reuid="$PG_USER" --regid="$(id -g "$PG_USER")" --clear-groups test -x "$STATE/."; then
     die "the user $PG_USER, whom PostgreSQL runs as, cannot enter $STATE, and mount namespaces are not allowed here." \
       "Set CVAULT_STATE_DIR to a folder that every user may walk to, such as /var/lib/cvault, and run this again."
-  PG_VIEW=$RUNTIME/state
-  note "$PG_USER cannot enter $STATE: PostgreSQL sees it as $PG_VIEW, in a mount namespace of its own"
+  fi
 }
 
 # Sets DB_COMMAND: a PostgreSQL program with its arguments, run as the database's user in a clean environment.
@@ -27,7 +29,7 @@ database_command() {
 make_runtime_folder() {
   mkdir -m 711 "$RUNTIME" 2>/dev/null || { [ -d "$RUNTIME" ] && [ ! -L "$RUNTIME" ] && [ -O "$RUNTIME" ]; } ||
     die "$RUNTIME exists and belongs to someone else." "Have its owner remove it, or use another CVAULT_STATE_DIR."
-  mkdir -p "$PG_SOCKET" "$RUNTIME/state"
+  mkdir -p "$PG_SOCKET" "$RUNTIME/state/pg" "$RUNTIME/state/pg.new" "$RUNTIME/state/pgbin"
   chmod 700 "$PG_SOCKET"
   if is_root; then chown "$PG_USER:$(id -g "$PG_USER")" "$PG_SOCKET"; fi
 }
@@ -160,5 +162,5 @@ start_database() {
 stop_database() {
   stop_process postgres INT 60   # INT: fast shutdown, open transactions are rolled back
   rm -rf "$PG_SOCKET"
-  rmdir "$RUNTIME/state" "$RUNTIME" 2>/dev/null || true
+  rmdir "$RUNTIME"/state/* "$RUNTIME/state" "$RUNTIME" 2>/dev/null || true   # never rm -r: mounts could be below
 }

@@ -7,8 +7,8 @@ start_lab() {
   if [ "${CVAULT_LAB:-}" = simulated ]; then code=3; say "lab: simulated servers, as CVAULT_LAB asks"
   else
     say "lab: WireGuard hosts in network namespaces"
-    if has_apt; then "$ROOT/ops/lab" install 9<&- || code=$?; fi
-    if [ $code = 0 ]; then "$ROOT/ops/lab" up 9<&- || code=$?; fi
+    if has_apt; then "$ROOT/ops/lab" install </dev/null 9<&- || code=$?; fi
+    if [ $code = 0 ]; then "$ROOT/ops/lab" up </dev/null 9<&- || code=$?; fi
   fi
   case $code in
     0) LAB_MODE=real SERVERS_FILE=$STATE/lab/servers.json ;;
@@ -22,7 +22,7 @@ start_lab() {
 
 stop_lab() {
   if [ -x "$ROOT/ops/lab" ] && [ -n "$(ls -A "$STATE/lab" 2>/dev/null)" ]; then
-    "$ROOT/ops/lab" down 9<&- || warn "ops/lab down ended with $?; its words are above"
+    "$ROOT/ops/lab" down </dev/null 9<&- || warn "ops/lab down ended with $?; its words are above"
   fi
 }
 

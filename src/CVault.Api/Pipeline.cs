@@ -28,7 +28,36 @@ public static class Pipeline
         return next(http);
     });
 
-    public static void AddProblems(this IServiceCollection services) => services.AddExceptionHandler<ProblemHandler>().AddProblemDetails();
+    public static void AddProblems(this IServiceCollection services) => services
+        .AddExceptionHandler<ProblemHandler>()
+        .AddProblemDetails(options => options.CustomizeProblemDetails = context =>
+        {
+            // Problems that the framework writes: in our form, without its trace id or a type's name.
+            var problem = context.ProblemDetails;
+            problem.Extensions.Remove("traceId");
+            problem.Extensions.Remove("trace_id");
+            if (!problem.Extensions.ContainsKey("code"))
+            {
+                var own = Problems.OfStatus(problem.Status ?? 500);
+                (problem.Type, problem.Title, problem.Detail, problem.Instance) = (own.Type, own.Title, null, null);
+                problem.Extensions.Clear();
+                foreach (var (name, value) in own.Extensions) problem.Extensions[name] = value;
+            }
+
+            problem.Extensions["request_id"] = context.HttpContext.TraceIdentifier;
+            if (problem.Status is 429 or 503) context.HttpContext.Response.Headers.RetryAfter = "2";
+        });
+
+    /// <summary>
+    /// A path that is none answers 404, and a method or media type that a path does not take 405 or 415, whoever asks;
+    /// routing has made endpoints of the latter, which name no policy and would be refused as such.
+    /// </summary>
+    public static void UseUnroutedAnswers(this WebApplication app) => app.Use((http, next) =>
+    {
+        var endpoint = http.GetEndpoint();
+        if (endpoint is null) return new ProblemResult(Problems.NotFound()).ExecuteAsync(http);
+        return endpoint is not RouteEndpoint && endpoint.RequestDelegate is { } answer ? answer(http) : next(http);
+    });
 
     public static void UseProblems(this WebApplication app)
     {

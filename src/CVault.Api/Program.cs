@@ -2,6 +2,7 @@ using CVault;
 using CVault.Api;
 using CVault.Peers;
 using CVault.Security;
+using CVault.Tenants;
 using JasperFx;
 using JasperFx.CodeGeneration;
 using Marten;
@@ -22,6 +23,12 @@ builder.WebHost.ConfigureKestrel(kestrel =>
 });
 if (settings.ApiPort is { } port) builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
 builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ "; console.UseUtcTimestamp = true; });
+
+foreach (var body in Services.Bodies)
+{
+    // Wolverine logs a malformed body as an error under its type's name, with a stack trace: it is the caller's error.
+    builder.Logging.AddFilter(body.FullName, LogLevel.None);
+}
 
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddCVault(settings);
@@ -44,7 +51,7 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.ApplicationAssembly = typeof(Configuration).Assembly;
     wolverine.Durability.Mode = DurabilityMode.Solo;
     wolverine.Policies.AutoApplyTransactions();
-    wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Auto;
+    wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Dynamic;
     wolverine.CodeGeneration.ReferenceAssembly(typeof(Wolverine.Http.Marten.AggregateAttribute).Assembly);
 
     // Wake-ups carry nothing that the rows do not say: losing one costs at most a second (ServerLink.Glance).
@@ -60,22 +67,24 @@ var app = builder.Build();
 app.UseRequestIds();
 app.UseProblems();
 app.UseRouting();
+app.UseUnroutedAnswers();
 app.UseBufferedPosts();
 app.UseAuthentication();
 app.UseAuthorization();
 
 app.MapWolverineEndpoints(http =>
 {
-    http.TenantId.IsRouteArgumentNamed("tenantId");
-    http.TenantId.IsClaimTypeNamed(Actor.TenantClaim);
+    http.RejectUnparseableQueryValues = true;
+    http.TenantId.DetectWith<TenantOfRequest>();
     http.TenantId.AssertExists();
     http.MapMartenConcurrencyFailuresToConflict(_ => true);
     http.AddCommandMiddleware();
+    // Compiled before the first request, not during it.
+    http.WarmUpRoutes = RouteWarmup.Eager;
 });
 app.MapHealth();
 app.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous();
 app.MapScalarApiReference("/docs", scalar => scalar.DisableDefaultFonts().WithTitle("CVault API")).AllowAnonymous();
-app.MapFallback(() => new ProblemResult(Problems.NotFound())).AllowAnonymous();
 
 return await app.RunJasperFxCommands(args);
 

@@ -1,7 +1,10 @@
+using CVault.Devices;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
+using CVault.Sessions;
 using CVault.Tenants;
+using CVault.Users;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Npgsql;
@@ -12,6 +15,10 @@ namespace CVault.Api;
 /// <summary>What the slices need from the process.</summary>
 public static class Services
 {
+    /// <summary>The types that request bodies are read into.</summary>
+    public static readonly Type[] Bodies =
+        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect)];
+
     public static void AddCVault(this IServiceCollection services, Settings settings)
     {
         services.AddSingleton(settings.MasterKey);

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using CVault.Security;
@@ -30,6 +31,8 @@ public sealed class Reply(int status, object body) : IResult
         NumberHandling = JsonNumberHandling.Strict,
         AllowDuplicateProperties = false,
         MaxDepth = 32,
+        // Answers are never part of a page; base64 keys stay readable.
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
     public int Status { get; } = status;

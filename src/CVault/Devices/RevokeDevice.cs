@@ -33,7 +33,7 @@ public static class RevokeDevice
     [WolverineDelete("/api/v1/devices/{deviceId}", OperationId = "revokeDevice"), Authorize(Policies.User)]
     [ProducesResponseType<RevokedDeviceView>(200)]
     public static (Reply, Events, IMartenOp, IMartenOp, IMartenOp, OutgoingMessages) Delete(
-        Guid deviceId, [WriteAggregate("deviceId")] Device device, Server server, TimeProvider time)
+        Guid deviceId, [WriteAggregate("deviceId")] Device device, [NotBody] Server server, TimeProvider time)
     {
         return (
             new Reply(200, new RevokedDeviceView { DeviceId = deviceId }) { Peer = new PeerChange(server.Id, device.PublicKey, Wanted: false) },

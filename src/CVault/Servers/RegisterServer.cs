@@ -55,7 +55,7 @@ public static class RegisterServerEndpoint
     }
 
     public static async Task<((ServerIdentity, string HostKey), ProblemDetails)> LoadAsync(
-        RegisterServer command, ServerDialer dialer, ILogger<RegisterServer> logger, CancellationToken cancellation)
+        RegisterServer command, ServerDialer dialer, ILogger<ServerDialer> logger, CancellationToken cancellation)
     {
         var transport = Names.Parse<ServerTransport>(command.Transport);
         try

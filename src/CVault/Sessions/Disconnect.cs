@@ -3,6 +3,7 @@ using CVault.Devices;
 using CVault.Security;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Wolverine.Attributes;
 using Wolverine.Http;
@@ -19,8 +20,10 @@ public sealed record DisconnectedView(Guid? SessionId, string Status, int Ended)
 /// <summary><c>POST /api/v1/vpn/disconnect</c>: ends sessions. Ending what has ended is no error.</summary>
 public static class DisconnectEndpoint
 {
-    public static async Task<(IReadOnlyList<Session>, ProblemDetails)> LoadAsync(Disconnect command, ClaimsPrincipal principal, IDocumentSession session, CancellationToken cancellation)
+    public static async Task<(IReadOnlyList<Session>, ProblemDetails)> LoadAsync(HttpContext http, ClaimsPrincipal principal, IDocumentSession session, CancellationToken cancellation)
     {
+        // The body may be left out altogether, which a bound parameter would not allow.
+        var command = await http.Request.BodyOrDefaultAsync<Disconnect>(cancellation) ?? new Disconnect(null);
         var userId = principal.UserId();
         if (command.DeviceId is { } deviceId && await ReadDevices.OwnAsync(session, principal, deviceId, cancellation) is null) return ([], Problems.NotFound());
         var active = await session.Query<Session>()
@@ -30,7 +33,7 @@ public static class DisconnectEndpoint
 
     [WolverinePost("/api/v1/vpn/disconnect", OperationId = "disconnect"), Authorize(Policies.UserToken)]
     [ProducesResponseType<DisconnectedView>(200)]
-    public static (Reply, Changes) Post(Disconnect command, IReadOnlyList<Session> active)
+    public static (Reply, Changes) Post([NotBody] IReadOnlyList<Session> active)
     {
         var changes = new Changes();
         foreach (var session in active) changes.Append(session.Id, new SessionEnded("disconnected"));

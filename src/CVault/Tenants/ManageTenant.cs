@@ -9,26 +9,26 @@ using Wolverine.Marten;
 
 namespace CVault.Tenants;
 
-/// <summary><c>GET /admin/tenants/{tenantId}</c>.</summary>
+/// <summary><c>GET /admin/tenants/{id}</c>.</summary>
 public static class GetTenant
 {
-    [WolverineGet("/admin/tenants/{tenantId}", OperationId = "getTenant"), Authorize(Policies.Operator)]
+    [WolverineGet("/admin/tenants/{id}", OperationId = "getTenant"), Authorize(Policies.Operator)]
     [ProducesResponseType<TenantView>(200)]
-    public static async Task<IResult> Get(Guid tenantId, IQuerySession session, CancellationToken cancellation) =>
-        await session.LoadAsync<Tenant>(tenantId, cancellation) is { } tenant
+    public static async Task<IResult> Get(Guid id, IQuerySession session, CancellationToken cancellation) =>
+        await session.LoadAsync<Tenant>(id, cancellation) is { } tenant
             ? Reply.Ok(TenantView.Of(tenant))
             : new ProblemResult(Problems.NotFound());
 }
 
-/// <summary><c>PATCH /admin/tenants/{tenantId}</c>: name, status, limits and settings; what is absent stays.</summary>
+/// <summary><c>PATCH /admin/tenants/{id}</c>: name, status, limits and settings; what is absent stays.</summary>
 public static class UpdateTenant
 {
     public static ProblemDetails Validate(TenantChanges command) =>
         command.Errors(nameRequired: false).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
 
-    [WolverinePatch("/admin/tenants/{tenantId}", OperationId = "updateTenant"), Authorize(Policies.Operator)]
+    [WolverinePatch("/admin/tenants/{id}", OperationId = "updateTenant"), Authorize(Policies.Operator)]
     [ProducesResponseType<TenantView>(200)]
-    public static (Reply, Events, OutgoingMessages) Patch(TenantChanges command, [WriteAggregate("tenantId")] Tenant tenant)
+    public static (Reply, Events, OutgoingMessages) Patch(TenantChanges command, [WriteAggregate("id")] Tenant tenant)
     {
         var events = Decide(command, tenant).ToArray();
         var after = events.Aggregate(tenant, (t, e) => e switch
@@ -54,12 +54,12 @@ public static class UpdateTenant
     }
 }
 
-/// <summary><c>DELETE /admin/tenants/{tenantId}</c>: suspends; nothing of a tenant is ever deleted this way.</summary>
+/// <summary><c>DELETE /admin/tenants/{id}</c>: suspends; nothing of a tenant is ever deleted this way.</summary>
 public static class SuspendTenant
 {
-    [WolverineDelete("/admin/tenants/{tenantId}", OperationId = "suspendTenant"), Authorize(Policies.Operator)]
+    [WolverineDelete("/admin/tenants/{id}", OperationId = "suspendTenant"), Authorize(Policies.Operator)]
     [ProducesResponseType<TenantView>(200)]
-    public static (Reply, Events, OutgoingMessages) Delete([WriteAggregate("tenantId")] Tenant tenant)
+    public static (Reply, Events, OutgoingMessages) Delete([WriteAggregate("id")] Tenant tenant)
     {
         if (tenant.IsSuspended) return (Reply.Ok(TenantView.Of(tenant)), [], []);
         var suspended = new TenantSuspended("operator");

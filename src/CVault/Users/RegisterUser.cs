@@ -33,6 +33,9 @@ public sealed record TokenView
     public string TokenType { get; init; } = "Bearer";
 }
 
+/// <param name="Hash">PHC string.</param>
+public sealed record NewPassword(string Hash);
+
 /// <summary><c>POST /api/v1/auth/register</c>: a new user of the key's tenant, logged in.</summary>
 public static class RegisterUser
 {
@@ -49,20 +52,20 @@ public static class RegisterUser
     }
 
     /// <summary>The password's hash, and a place among the tenant's users.</summary>
-    public static async Task<(string PasswordHash, ProblemDetails)> LoadAsync(EmailAndPassword command, IDocumentSession session, Passwords passwords, CancellationToken cancellation)
+    public static async Task<(NewPassword?, ProblemDetails)> LoadAsync(EmailAndPassword command, IDocumentSession session, Passwords passwords, CancellationToken cancellation)
     {
         // Hashed before anything is locked, and always, so that a taken email takes no less time than a free one.
         var hash = await passwords.HashAsync(command.Password!, cancellation);
         var tenant = await session.LoadAsync<Tenant>(Guid.Parse(session.TenantId), cancellation);
         return await Quotas.TryTakeAsync(session, tenant!.Id, tenant.Settings.UserLimit, cancellation)
-            ? (hash, WolverineContinue.NoProblems)
-            : (hash, Problems.UserLimitExceeded());
+            ? (new NewPassword(hash), WolverineContinue.NoProblems)
+            : (null, Problems.UserLimitExceeded());
     }
 
     [WolverinePost("/api/v1/auth/register", OperationId = "registerUser"), Authorize(Policies.ApiKey)]
     [ProducesResponseType<TokenView>(201)]
     public static (Reply, IMartenOp, IMartenOp, IMartenOp, IMartenOp) Post(
-        EmailAndPassword command, string passwordHash, IDocumentSession session, LookupKey lookup, MasterKey master, Tokens tokens, TimeProvider time)
+        EmailAndPassword command, NewPassword password, IDocumentSession session, LookupKey lookup, MasterKey master, Tokens tokens, TimeProvider time)
     {
         var now = time.GetUtcNow();
         var id = Guid.CreateVersion7(now);
@@ -78,7 +81,7 @@ public static class RegisterUser
             MartenOps.StartStream<User>(id, new UserRegistered(
                 Emails.IndexOf(lookup, session.TenantId, command.Email!),
                 dataKey.Seal(Emails.Purpose, Emails.Normalize(command.Email!)))),
-            MartenOps.Insert(new UserCredentials(id, passwordHash)),
+            MartenOps.Insert(new UserCredentials(id, password.Hash)),
             DataKeys.Store(dataKey, session.TenantId, master),
             refresh.Store(session.TenantId, lookup));
     }

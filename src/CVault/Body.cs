@@ -1,0 +1,17 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace CVault;
+
+/// <summary>Bodies that may be absent.</summary>
+public static class Body
+{
+    /// <summary>The body, or null where there is none.</summary>
+    /// <exception cref="JsonException">There is one and it is not a <typeparamref name="T"/>.</exception>
+    public static async Task<T?> BodyOrDefaultAsync<T>(this HttpRequest request, CancellationToken cancellation) where T : class
+    {
+        using var reader = new StreamReader(request.Body, leaveOpen: true);
+        var text = await reader.ReadToEndAsync(cancellation);
+        return string.IsNullOrWhiteSpace(text) ? null : JsonSerializer.Deserialize<T>(text, Reply.Json);
+    }
+}
