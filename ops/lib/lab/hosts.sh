@@ -101,8 +101,8 @@ host_down() {
 start_time() { # of a process id, in clock ticks since boot: with it an id is never another process
     local stat
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    # The second field may hold spaces and brackets.
-    awk '{ print $20 }' <<<"${stat##*) }"
+    # The second field may hold spaces and brackets. A zombie has ended, however long its parent lets it lie.
+    awk '$1 ~ /[ZX]/ { exit 1 } { print $20 }' <<<"${stat##*) }"
 }
 running() { # HOST PROCESS
     local pid began

@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Npgsql;
+
+[assembly: Xunit.AssemblyFixture(typeof(CVault.Tests.Stack))]
+
+namespace CVault.Tests;
+
+/// <summary>
+/// The running stack that <c>ops/test</c> brought up: real PostgreSQL, real WireGuard servers, the real API process.
+/// Tests share it, each with tenants of its own; those that break it on purpose are in <see cref="Alone"/>.
+/// </summary>
+public sealed class Stack : IAsyncDisposable
+{
+    private readonly Lazy<NpgsqlDataSource> database;
+
+    public Stack()
+    {
+        Http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 256, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(60) };
+        database = new Lazy<NpgsqlDataSource>(() => NpgsqlDataSource.Create(CVault.Database.ConnectionString(File.ReadAllText(Path.Combine(StateDir, "secrets", "database-url")).Trim())));
+    }
+
+    public HttpClient Http { get; }
+
+    /// <summary>The application's own database, for what only rows can tell.</summary>
+    public NpgsqlDataSource Database => database.Value;
+
+    public static Uri Url => new(Environment("CVAULT_URL"));
+    public static string OperatorToken => Environment("CVAULT_OPERATOR_TOKEN");
+    public static string StateDir => Environment("CVAULT_TEST_STATE_DIR");
+
+    /// <summary>False where namespaces cannot be made; then tunnels cannot be tested, and the tests that need one say so.</summary>
+    public static bool HasLab => Environment("CVAULT_LAB") == "real";
+
+    public static string Root { get; } = FindRoot();
+
+    public ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        return database.IsValueCreated ? database.Value.DisposeAsync() : ValueTask.CompletedTask;
+    }
+
+    /// <summary>A command of this checkout, such as <c>ops/lab</c>, on this stack. Fails the test when it fails, unless told not to.</summary>
+    public static async Task<Output> RunAsync(string command, string[] arguments, string input = "", bool mayFail = false, CancellationToken cancellation = default)
+    {
+        var start = new ProcessStartInfo(Path.Combine(Root, command), arguments)
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Root,
+        };
+        start.Environment["CVAULT_STATE_DIR"] = StateDir;
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(cancellation);
+        var error = process.StandardError.ReadToEndAsync(cancellation);
+        await process.StandardInput.WriteAsync(input.AsMemory(), cancellation);
+        process.StandardInput.Close();
+        await process.WaitForExitAsync(cancellation);
+        var result = new Output(process.ExitCode, await output, await error);
+        if (!mayFail && result.ExitCode != 0) Assert.Fail($"{command} {string.Join(' ', arguments)} ended with {result.ExitCode}:\n{result.Text}\n{result.Error}");
+        return result;
+    }
+
+    /// <summary>A command on a host of the lab.</summary>
+    public static Task<Output> OnAsync(string host, string[] command, string input = "", bool mayFail = false, CancellationToken cancellation = default) =>
+        RunAsync("ops/lab", ["exec", host, "--", .. command], input, mayFail, cancellation);
+
+    /// <summary>The peers that a server of the lab really has: public key to allowed addresses.</summary>
+    public static async Task<Dictionary<string, string>> PeersAsync(string server, CancellationToken cancellation = default)
+    {
+        var shown = await OnAsync(server, ["wg", "show", "wg0", "allowed-ips"], cancellation: cancellation);
+        return shown.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('\t')).ToDictionary(f => f[0], f => f[1]);
+    }
+
+    /// <summary>Waits until a condition holds, and fails saying what did not.</summary>
+    public static async Task EventuallyAsync(string what, TimeSpan within, Func<Task<bool>> holds)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (!await holds())
+        {
+            if (Stopwatch.GetElapsedTime(start) > within) Assert.Fail($"Not within {within.TotalSeconds} s: {what}");
+            await Task.Delay(100);
+        }
+    }
+
+    private static string Environment(string name) =>
+        System.Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : throw new InvalidOperationException($"{name} is not set: run the tests by ops/test.");
+
+    private static string FindRoot()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "CVault.sln"))) folder = folder.Parent;
+        return folder?.FullName ?? throw new InvalidOperationException("CVault.sln is nowhere above the tests.");
+    }
+}
+
+/// <summary>What a command printed.</summary>
+public sealed record Output(int ExitCode, string Text, string Error);
+
+/// <summary>Tests that kill, stop or flood the stack: one at a time, after all others.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class Alone
+{
+    public const string Name = "alone";
+}
