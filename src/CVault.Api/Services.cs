@@ -7,6 +7,7 @@ using CVault.Tenants;
 using CVault.Users;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.DataProtection;
 using Npgsql;
 using Wolverine.Http;
 
@@ -39,6 +40,8 @@ public static class Services
     /// <summary>Who may call: the schemes, and the policies that endpoints name. What names none is refused.</summary>
     public static void AddCredentials(this IServiceCollection services)
     {
+        // ASP.NET's authentication brings data protection along, which nothing here uses: no key file in someone's home.
+        services.AddDataProtection().UseEphemeralDataProtectionProvider();
         services.AddAuthentication()
             .AddScheme<AuthenticationSchemeOptions, TenantAuthentication>(TenantAuthentication.SchemeName, null)
             .AddScheme<AuthenticationSchemeOptions, OperatorAuthentication>(OperatorAuthentication.SchemeName, null);

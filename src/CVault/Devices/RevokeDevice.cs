@@ -35,6 +35,8 @@ public static class RevokeDevice
     public static (Reply, Events, IMartenOp, IMartenOp, IMartenOp, OutgoingMessages) Delete(
         Guid deviceId, [WriteAggregate("deviceId")] Device device, [NotBody] Server server, TimeProvider time)
     {
+        // Moved between the two reads: the server at hand is not the one that has the peer.
+        if (server.Id != device.Home.ServerId || device.Status != DeviceStatus.Active) throw new ProblemException(Problems.Conflict("The device is just being changed. Try again."));
         return (
             new Reply(200, new RevokedDeviceView { DeviceId = deviceId }) { Peer = new PeerChange(server.Id, device.PublicKey, Wanted: false) },
             [new DeviceRevoked("user")],

@@ -46,6 +46,17 @@ public sealed record RefreshToken(string Secret, Guid UserId, Guid Family, DateT
         $"insert into {Database.Schema}.refresh_tokens (hash, tenant_id, user_id, family, expires_at) values (?, ?, ?, ?, ?)",
         lookup.Hash(HashPurpose, Secret), tenantId, UserId, Family, ExpiresAt);
 
+    /// <summary>Whether the token was used, longer ago than the grace: somebody has a copy.</summary>
+    public static async Task<bool> IsReusedAsync(IQuerySession session, LookupKey lookup, string secret, DateTimeOffset now, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"select 1 from {Database.Schema}.refresh_tokens where hash = $1 and tenant_id = $2 and used_at <= $3");
+        command.Parameters.Add(new() { Value = lookup.Hash(HashPurpose, secret) });
+        command.Parameters.Add(new() { Value = session.TenantId });
+        command.Parameters.Add(new() { Value = now - Grace });
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+        return await reader.ReadAsync(cancellation);
+    }
+
     /// <summary>Marks the token used and returns it; null when it is unknown, another tenant's, expired or spent.</summary>
     public static async Task<RefreshToken?> SpendAsync(IDocumentSession session, LookupKey lookup, string secret, DateTimeOffset now, CancellationToken cancellation)
     {
@@ -98,10 +109,15 @@ public static class RefreshUserTokens
     public static async Task<(RefreshToken?, ProblemDetails)> LoadAsync(
         RefreshTokens command, IDocumentSession session, NpgsqlDataSource database, LookupKey lookup, TimeProvider time, CancellationToken cancellation)
     {
-        var spent = await RefreshToken.SpendAsync(session, lookup, command.RefreshToken!, time.GetUtcNow(), cancellation);
-        if (spent is not null) return (spent, WolverineContinue.NoProblems);
-        await RefreshToken.RevokeFamilyOfAsync(database, lookup, command.RefreshToken!, session.TenantId, cancellation);
-        return (null, Problems.Unauthenticated());
+        var now = time.GetUtcNow();
+        if (await RefreshToken.IsReusedAsync(session, lookup, command.RefreshToken!, now, cancellation))
+        {
+            await RefreshToken.RevokeFamilyOfAsync(database, lookup, command.RefreshToken!, session.TenantId, cancellation);
+            return (null, Problems.Unauthenticated());
+        }
+
+        var spent = await RefreshToken.SpendAsync(session, lookup, command.RefreshToken!, now, cancellation);
+        return (spent, spent is null ? Problems.Unauthenticated() : WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/auth/refresh", OperationId = "refreshTokens"), Authorize(Policies.ApiKey)]
