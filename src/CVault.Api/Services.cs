@@ -5,6 +5,7 @@ using CVault.Servers;
 using CVault.Sessions;
 using CVault.Tenants;
 using CVault.Users;
+using Marten;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.DataProtection;
@@ -88,10 +89,14 @@ public static class Services
 /// <summary>
 /// Before the first request: the constraints that Weasel's table model has no word for, and the platform's keys.
 /// </summary>
-public sealed class Startup(NpgsqlDataSource database) : IHostedService
+public sealed class Startup(NpgsqlDataSource database, IDocumentStore store) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        // Marten looks once at each type's table, over a connection of its own. Left to the first requests, those that
+        // hold a transaction would wait for a second connection that the pool no longer has.
+        foreach (var type in Configuration.StoredTypes) await store.Storage.Database.EnsureStorageExistsAsync(type, cancellationToken);
+
         await using var command = database.CreateCommand(ServerLoad.ConstraintSql);
         await command.ExecuteNonQueryAsync(cancellationToken);
     }

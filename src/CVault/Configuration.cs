@@ -23,6 +23,12 @@ namespace CVault;
 /// <summary>What PostgreSQL holds: events, inline models, and the tables whose rows referee.</summary>
 public static class Configuration
 {
+    /// <summary>The types that have a table of Marten's.</summary>
+    public static readonly Type[] StoredTypes =
+    [
+        typeof(IEvent), typeof(Tenant), typeof(ApiKey), typeof(User), typeof(UserCredentials), typeof(Device), typeof(DevicePrivateKey), typeof(Session), typeof(Server),
+    ];
+
     public static void ConfigureStore(StoreOptions store)
     {
         store.DatabaseSchemaName = Database.Schema;

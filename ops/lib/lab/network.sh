@@ -50,7 +50,10 @@ cable() { # HOST PORT BRIDGE ADDRESS GATEWAY: its eth0, plugged into the router
     local name=$1 port=$2 bridge=$3
     if ! ip -n "$id-$name" link show eth0 >/dev/null 2>&1; then
         ip -n "$id-router" link delete "$port" 2>/dev/null || true
-        ip link add eth0 netns "$id-$name" type veth peer name "$port" netns "$id-router"
+        # One address for ever: its neighbours need not notice that the cable was replaced.
+        # shellcheck disable=SC2046,SC2086
+        ip link add eth0 address "$(printf '02:cf:%02x:%02x:%02x:%02x' ${4//./ })" netns "$id-$name" \
+            type veth peer name "$port" netns "$id-router"
     fi
     ip -n "$id-router" link set "$port" master "$bridge" up
     # Clients meet nobody but the router.
@@ -124,7 +127,8 @@ management_cable() {
     local name=$1 link=$id-m${1#vpn}
     if ! ip -n "$id-$name" link show mgmt0 >/dev/null 2>&1; then
         ip link delete "$link" 2>/dev/null || true
-        ip link add "$link" type veth peer name mgmt0 netns "$id-$name"
+        ip link add "$link" address "02:cf:${id:2:2}:${id:4:2}:0${name#vpn}:01" type veth \
+            peer name mgmt0 address "02:cf:${id:2:2}:${id:4:2}:0${name#vpn}:02" netns "$id-$name"
     fi
     ip address replace "$(management_of "$name" machine)/30" dev "$link"
     ip link set "$link" up

@@ -98,9 +98,10 @@ public sealed class ServerConnection(IServerChannel channel, TimeSpan patience) 
 
     private async Task<T> ExchangeAsync<T>(string request, Action<string> onLine, Func<string[], T> onOk)
     {
-        // The channel's streams block, so an exchange has a thread of its own and a timeout outside of it. The answer
-        // to a big frame can be bigger than the channel's window, but it comes only after the frame was read whole.
-        var exchange = Task.Run(() =>
+        // The channel's streams block, so an exchange has a thread of its own (not the pool's, which on two cores has
+        // two to begin with and would starve every request while servers are away) and a timeout outside of it. The
+        // answer to a big frame may exceed the channel's window, but it comes only after the frame was read whole.
+        var exchange = Task.Factory.StartNew(() =>
         {
             channel.Requests.Write(request);
             channel.Requests.Flush();
@@ -117,7 +118,7 @@ public sealed class ServerConnection(IServerChannel channel, TimeSpan patience) 
             }
 
             throw new IOException("The server closed the connection.");
-        });
+        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         return await exchange.WaitAsync(patience);
     }
 }
