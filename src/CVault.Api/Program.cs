@@ -31,7 +31,6 @@ foreach (var body in Services.Bodies)
 }
 
 builder.Services.AddSingleton(TimeProvider.System);
-builder.Services.AddCVault(settings);
 builder.Services.AddProblems();
 builder.Services.AddCredentials();
 builder.Services.AddDescription();
@@ -44,6 +43,8 @@ builder.Services
     .UseLightweightSessions()
     .IntegrateWithWolverine()
     .ApplyAllDatabaseChangesOnStartup();
+// After Marten: hosted services start in this order, and ours need the tables.
+builder.Services.AddCVault(settings);
 
 builder.Host.UseWolverine(wolverine =>
 {
@@ -86,7 +87,10 @@ app.MapHealth();
 app.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous();
 app.MapScalarApiReference("/docs", scalar => scalar.DisableDefaultFonts().WithTitle("CVault API")).AllowAnonymous();
 
-return await app.RunJasperFxCommands(args);
+// With arguments it is a tool (`describe`, `codegen`, `storage`), without any it serves.
+if (args.Length > 0) return await app.RunJasperFxCommands(args);
+await app.RunAsync();
+return 0;
 
 /// <summary>Named, so that tests and tools can find this assembly.</summary>
 public partial class Program;

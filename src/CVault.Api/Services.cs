@@ -30,8 +30,7 @@ public static class Services
         services.AddSingleton(s => new Tokens(settings.SigningKey, settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
         services.AddSingleton(new ServerDialer(settings.SshKey));
         services.AddSingleton<Startup>();
-        // Read from the database, whose tables stand by the time anything asks for it.
-        services.AddSingleton(s => LookupKey.LoadOrCreateAsync(s.GetRequiredService<NpgsqlDataSource>(), settings.MasterKey, CancellationToken.None).GetAwaiter().GetResult());
+        services.AddSingleton<LookupKey>();
         services.AddHostedService(s => s.GetRequiredService<Startup>());
         services.AddSingleton<ServerLinks>();
         services.AddHostedService(s => s.GetRequiredService<ServerLinks>());
@@ -89,7 +88,7 @@ public static class Services
 /// <summary>
 /// Before the first request: the constraints that Weasel's table model has no word for, and the platform's keys.
 /// </summary>
-public sealed class Startup(NpgsqlDataSource database, IDocumentStore store) : IHostedService
+public sealed class Startup(NpgsqlDataSource database, IDocumentStore store, LookupKey lookup, MasterKey master) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -99,6 +98,7 @@ public sealed class Startup(NpgsqlDataSource database, IDocumentStore store) : I
 
         await using var command = database.CreateCommand(ServerLoad.ConstraintSql);
         await command.ExecuteNonQueryAsync(cancellationToken);
+        await lookup.LoadOrCreateAsync(database, master, cancellationToken);
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;

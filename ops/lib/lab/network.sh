@@ -97,7 +97,7 @@ claim_management_network() {
         claim=$runtime/networks/$(<"$lab/management")
         [[ $(readlink "$claim") == "$CVAULT_STATE_DIR" ]] && return 0
     fi
-    mkdir -p $runtime/networks
+    mkdir -p "$runtime/networks"
     for try in {0..511}; do
         n=$(((start + try) % 512))
         n=198.$((18 + n / 256)).$((n % 256))

@@ -9,13 +9,23 @@ namespace CVault.Security;
 /// The keyed hash by which sealed or secret values are found and compared: emails, API secrets, refresh tokens.
 /// HMAC-SHA-256 under a key of its own that stays the same when the master key is changed; stored once, wrapped.
 /// </summary>
-public sealed class LookupKey(byte[] key)
+public sealed class LookupKey
 {
+    private byte[]? key;
+
+    /// <summary>Without its key until <see cref="LoadOrCreateAsync"/>.</summary>
+    public LookupKey()
+    {
+    }
+
+    /// <param name="key">32 bytes.</param>
+    public LookupKey(byte[] key) => this.key = key;
+
     /// <param name="purpose">Keeps the hashes of one kind of value from meeting those of another.</param>
     /// <param name="value">The value; a tenant's id is put in front where it is only unique there.</param>
     /// <returns>64 lower-case hex digits.</returns>
     public string Hash(string purpose, string value) =>
-        Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(purpose + "\0" + value)));
+        Convert.ToHexStringLower(HMACSHA256.HashData(key ?? throw new InvalidOperationException("The lookup key is not loaded yet."), Encoding.UTF8.GetBytes(purpose + "\0" + value)));
 
     /// <summary>Compares in a time that does not depend on where the two differ.</summary>
     public bool Matches(string hash, string purpose, string value) =>
@@ -31,7 +41,7 @@ public sealed class LookupKey(byte[] key)
     }
 
     /// <summary>Reads the key, or makes it on the very first start; of nodes that start at once, one wins.</summary>
-    public static async Task<LookupKey> LoadOrCreateAsync(NpgsqlDataSource database, MasterKey master, CancellationToken cancellation)
+    public async Task LoadOrCreateAsync(NpgsqlDataSource database, MasterKey master, CancellationToken cancellation)
     {
         const string subject = "platform-key:lookup";
         await using (var insert = database.CreateCommand(
@@ -51,6 +61,6 @@ public sealed class LookupKey(byte[] key)
                 $"The database's keys are wrapped by master key {reader.GetString(0)}, but CVAULT_MASTER_KEY is {master.Id}. Start with the key that the database was made with.");
         }
 
-        return new LookupKey(master.Unwrap((byte[])reader.GetValue(1), subject));
+        key = master.Unwrap((byte[])reader.GetValue(1), subject);
     }
 }

@@ -1,0 +1,145 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CVault.Security;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace CVault.Tests.Unit;
+
+/// <summary>Access tokens: what they prove, and to whom.</summary>
+public sealed class TokensTests
+{
+    private const string Issuer = "https://api.example.com";
+    private readonly ECDsa signingKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly Clock clock = new(Samples.Now);
+    private readonly Guid user = Guid.NewGuid(), tenant = Guid.NewGuid();
+    private readonly Tokens tokens;
+
+    public TokensTests() => tokens = new Tokens(signingKey, Issuer, clock);
+
+    [Fact]
+    public async Task a_token_proves_its_user_and_tenant() => Assert.Equal((user, tenant), await tokens.VerifyAsync(tokens.Issue(user, tenant)));
+
+    [Fact]
+    public void no_two_tokens_are_the_same() => Assert.NotEqual(tokens.Issue(user, tenant), tokens.Issue(user, tenant));
+
+    [Fact]
+    public async Task it_proves_nothing_once_expired()
+    {
+        var token = tokens.Issue(user, tenant);
+        clock.Now += Tokens.AccessLifetime - TimeSpan.FromSeconds(1);
+        Assert.NotNull(await tokens.VerifyAsync(token));
+        clock.Now += TimeSpan.FromMinutes(1);
+        Assert.Null(await tokens.VerifyAsync(token));
+    }
+
+    [Fact]
+    public async Task it_proves_nothing_before_its_time()
+    {
+        var token = tokens.Issue(user, tenant);
+        clock.Now -= TimeSpan.FromMinutes(1);
+        Assert.Null(await tokens.VerifyAsync(token));
+    }
+
+    [Fact]
+    public async Task whoever_reads_the_published_keys_can_verify_it_without_us()
+    {
+        var token = new Tokens(signingKey, Issuer, TimeProvider.System).Issue(user, tenant);
+        var published = new JsonWebKeySet(JsonSerializer.Serialize(tokens.KeySet()));
+        var result = await new JsonWebTokenHandler().ValidateTokenAsync(token, new TokenValidationParameters
+        {
+            ValidIssuer = Issuer, ValidAudience = "cvault:user", IssuerSigningKeys = published.GetSigningKeys(), TryAllIssuerSigningKeys = false,
+        });
+        Assert.True(result.IsValid, result.Exception?.Message);
+        Assert.Equal(user.ToString(), result.Claims["sub"]);
+        Assert.Equal(tenant.ToString(), result.Claims["tid"]);
+        Assert.Equal(SecurityAlgorithms.EcdsaSha256, new JsonWebToken(token).Alg);
+        Assert.Equal(published.Keys.Single().Kid, new JsonWebToken(token).Kid);
+    }
+
+    [Fact]
+    public void the_published_keys_hold_nothing_private()
+    {
+        var published = JsonSerializer.SerializeToNode(tokens.KeySet())!["keys"]!.AsArray().Single()!.AsObject();
+        Assert.Equal(["alg", "crv", "kid", "kty", "use", "x", "y"], published.Select(m => m.Key).Order());
+    }
+
+    [Fact]
+    public async Task a_token_without_a_signature_proves_nothing()
+    {
+        var payload = tokens.Issue(user, tenant).Split('.')[1];
+        foreach (var alg in new[] { "none", "None", "NONE" })
+        {
+            Assert.Null(await tokens.VerifyAsync($"{Encode($$"""{"alg":"{{alg}}","typ":"JWT"}""")}.{payload}."));
+        }
+
+        Assert.Null(await tokens.VerifyAsync(tokens.Issue(user, tenant).Split('.')[0] + "." + payload + "."));
+    }
+
+    [Fact]
+    public async Task a_token_signed_by_another_key_proves_nothing_even_under_our_key_id()
+    {
+        using var theirs = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        Assert.Null(await tokens.VerifyAsync(new Tokens(theirs, Issuer, clock).Issue(user, tenant)));
+        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(theirs), SecurityAlgorithms.EcdsaSha256)));
+    }
+
+    [Fact]
+    public async Task the_public_key_used_as_a_shared_secret_proves_nothing() =>
+        Assert.Null(await tokens.VerifyAsync(Forge(new SymmetricSecurityKey(signingKey.ExportSubjectPublicKeyInfo()), SecurityAlgorithms.HmacSha256)));
+
+    [Fact]
+    public async Task another_issuers_token_proves_nothing() =>
+        Assert.Null(await tokens.VerifyAsync(new Tokens(signingKey, "https://elsewhere.example.com", clock).Issue(user, tenant)));
+
+    [Fact]
+    public async Task a_token_for_another_audience_proves_nothing()
+    {
+        Assert.NotNull(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256)));
+        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256, audience: "cvault:portal")));
+    }
+
+    [Fact]
+    public async Task a_token_that_never_expires_proves_nothing() =>
+        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256, lifetime: null)));
+
+    [Fact]
+    public async Task a_claim_changed_after_signing_proves_nothing()
+    {
+        var parts = tokens.Issue(user, tenant).Split('.');
+        var payload = JsonNode.Parse(Base64UrlEncoder.Decode(parts[1]))!;
+        payload["tid"] = Guid.NewGuid().ToString();
+        Assert.Null(await tokens.VerifyAsync($"{parts[0]}.{Encode(payload.ToJsonString())}.{parts[2]}"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(".")]
+    [InlineData("..")]
+    [InlineData("a.b.c")]
+    [InlineData("no token at all")]
+    public async Task what_is_no_token_proves_nothing(string text) => Assert.Null(await tokens.VerifyAsync(text));
+
+    [Fact]
+    public void only_a_P256_key_signs()
+    {
+        using var big = ECDsa.Create(ECCurve.NamedCurves.nistP384);
+        Assert.Throws<ArgumentException>(() => new Tokens(big, Issuer, clock));
+    }
+
+    private string Forge(SecurityKey key, string algorithm, string audience = "cvault:user", double? lifetime = 15)
+    {
+        key.KeyId = JsonSerializer.SerializeToNode(tokens.KeySet())!["keys"]![0]!["kid"]!.ToString();
+        var now = clock.Now.UtcDateTime;
+        return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
+        {
+            Issuer = Issuer, Audience = audience, IssuedAt = now, NotBefore = now, Expires = lifetime is { } minutes ? now.AddMinutes(minutes) : null,
+            Claims = new Dictionary<string, object> { ["sub"] = user.ToString(), ["tid"] = tenant.ToString() },
+            SigningCredentials = new SigningCredentials(key, algorithm),
+        });
+    }
+
+    private static string Encode(string json) => Base64UrlEncoder.Encode(Encoding.UTF8.GetBytes(json));
+}
