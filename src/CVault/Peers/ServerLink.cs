@@ -83,24 +83,34 @@ public sealed class ServerLink(
 
     private async Task WorkAsync(ServerConnection connection, CancellationToken cancellation)
     {
-        await PassAsync(connection, cancellation);
-        State = LinkState.Up;
-        await ServerLoad.SetReachableAsync(database, server.Id, true, cancellation);
-        logger.LogInformation("Link to server {Server} is up", server.Name);
-
-        var nextPass = time.GetUtcNow() + FullPass;
+        var nextPass = time.GetUtcNow();
+        var waitsForDatabase = false;
         while (!cancellation.IsCancellationRequested)
         {
-            while (await ApplyPendingAsync(connection, cancellation))
+            try
             {
-                // What became pending during the batch goes out as the next one, at once.
-            }
+                while (await ApplyPendingAsync(connection, cancellation))
+                {
+                    // What became pending during the batch goes out as the next one, at once.
+                }
 
-            if (resync || time.GetUtcNow() >= nextPass)
+                if (resync || time.GetUtcNow() >= nextPass)
+                {
+                    await PassAsync(connection, cancellation);
+                    await ServerLoad.SetReachableAsync(database, server.Id, true, cancellation);
+                    nextPass = time.GetUtcNow() + FullPass;
+                }
+
+                if (State != LinkState.Up || waitsForDatabase) logger.LogInformation("Link to server {Server} is up", server.Name);
+                State = LinkState.Up;
+                waitsForDatabase = false;
+            }
+            catch (NpgsqlException e)
             {
-                await PassAsync(connection, cancellation);
-                await ServerLoad.SetReachableAsync(database, server.Id, true, cancellation);
-                nextPass = time.GetUtcNow() + FullPass;
+                // The server is not at fault: its connection is kept, and all is compared once the rows can be read.
+                if (!waitsForDatabase) logger.LogWarning("Link to server {Server} waits for the database: {Reason}", server.Name, e.Message);
+                waitsForDatabase = true;
+                nextPass = time.GetUtcNow();
             }
 
             await wake.WaitAsync(Glance, cancellation);
