@@ -26,6 +26,7 @@ public sealed class ServerLink(
 
     private readonly SemaphoreSlim wake = new(0, 1);
     private volatile bool resync;
+    private bool passDue;
 
     public LinkState State { get; private set; } = LinkState.Connecting;
     public Server Server => server;
@@ -94,8 +95,9 @@ public sealed class ServerLink(
                     // What became pending during the batch goes out as the next one, at once.
                 }
 
-                if (resync || time.GetUtcNow() >= nextPass)
+                if (resync || passDue || time.GetUtcNow() >= nextPass)
                 {
+                    passDue = false;
                     await PassAsync(connection, cancellation);
                     await ServerLoad.SetReachableAsync(database, server.Id, true, cancellation);
                     nextPass = time.GetUtcNow() + FullPass;
@@ -131,11 +133,13 @@ public sealed class ServerLink(
             logger.LogError("Server {Server} refused a batch of {Count}: {Reason}", server.Name, batch.Count, refused.Message);
             var applied = false;
             foreach (var one in batch) applied |= await TryApplyAsync(connection, one, cancellation);
+            passDue = true;
             return applied;
         }
         catch (ServerRefusedException refused)
         {
             logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", server.Name, batch[0].PublicKey, refused.Message);
+            passDue = true;
             return false;
         }
 
@@ -188,8 +192,18 @@ public sealed class ServerLink(
         }
 
         foreach (var key in remove) logger.LogWarning("Server {Server}: removing unknown peer {PublicKey}", server.Name, key);
-        foreach (var chunk in remove.Chunk(BatchSize)) await connection.ApplyAsync([], chunk);
-        foreach (var chunk in diff.Add.Chunk(BatchSize)) await connection.ApplyAsync(chunk, []);
+        try
+        {
+            foreach (var chunk in remove.Chunk(BatchSize)) await connection.ApplyAsync([], chunk);
+            foreach (var chunk in diff.Add.Chunk(BatchSize)) await connection.ApplyAsync(chunk, []);
+        }
+        catch (ServerRefusedException refused) when (wanted.Count > 0 && remove.Count == diff.Remove.Count)
+        {
+            // Its own file knows a peer that its interface does not show (an address is taken, it says): all at once, then.
+            logger.LogWarning("Server {Server} refused a correction, so all its peers are set: {Reason}", server.Name, refused.Message);
+            await connection.SyncAsync([.. wanted.Values]);
+        }
+
         logger.LogInformation("Server {Server}: pass over {There} peers mended {Added} and removed {Removed}", server.Name, dump.Peers.Count, diff.Add.Count, remove.Count);
     }
 

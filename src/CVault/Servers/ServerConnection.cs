@@ -68,7 +68,16 @@ public sealed class ServerConnection(IServerChannel channel, TimeSpan patience) 
         var frame = new System.Text.StringBuilder();
         frame.Append(CultureInfo.InvariantCulture, $"apply {add.Count + remove.Count}\n");
         foreach (var key in remove) frame.Append("- ").Append(key).Append('\n');
-        foreach (var peer in add) frame.Append("+ ").Append(peer.PublicKey).Append(' ').Append(peer.PresharedKey ?? "-").Append(' ').Append(peer.AllowedIps).Append('\n');
+        foreach (var peer in add) Line(frame, peer);
+        return ExchangeAsync(frame.ToString(), _ => { }, ok => ok);
+    }
+
+    /// <summary>Makes the server's peers exactly these, its own file included. An empty set is refused.</summary>
+    public Task SyncAsync(IReadOnlyCollection<WantedPeer> peers)
+    {
+        var frame = new System.Text.StringBuilder();
+        frame.Append(CultureInfo.InvariantCulture, $"sync {peers.Count}\n");
+        foreach (var peer in peers) Line(frame, peer);
         return ExchangeAsync(frame.ToString(), _ => { }, ok => ok);
     }
 
@@ -93,6 +102,9 @@ public sealed class ServerConnection(IServerChannel channel, TimeSpan patience) 
     }
 
     public ValueTask DisposeAsync() => channel.DisposeAsync();
+
+    private static void Line(System.Text.StringBuilder frame, WantedPeer peer) =>
+        frame.Append("+ ").Append(peer.PublicKey).Append(' ').Append(peer.PresharedKey ?? "-").Append(' ').Append(peer.AllowedIps).Append('\n');
 
     private static long Number(string text) => long.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
 

@@ -56,7 +56,8 @@ public sealed class SimulatedChannel : IServerChannel
                             foreach (var (key, rest) in peers) answers.Write($"peer {key} {rest} 0 0 0\n");
                             answers.Write($"ok {peers.Count}\n");
                             break;
-                        case ["apply", var count]:
+                        case [("apply" or "sync") and var verb, var count]:
+                            if (verb == "sync") peers.Clear();
                             for (var i = int.Parse(count, CultureInfo.InvariantCulture); i > 0; i--)
                             {
                                 var f = requests.ReadLine()!.Split(' ', 3);

@@ -1,0 +1,206 @@
+using System.Reflection;
+using ArchUnitNET.Domain;
+using ArchUnitNET.Domain.Dependencies;
+using ArchUnitNET.Loader;
+using CVault.Devices;
+using CVault.Security;
+using CVault.Tenants;
+using CVault.Users;
+using Marten;
+using Microsoft.AspNetCore.Authorization;
+using Wolverine.Http;
+using Type = System.Type;
+
+namespace CVault.Tests.Unit;
+
+/// <summary>The rules of the house. Each failure says what stands where it may not, and why.</summary>
+public sealed class ArchitectureTests
+{
+    private static readonly System.Reflection.Assembly Core = typeof(Configuration).Assembly, Api = typeof(Program).Assembly;
+    private static readonly Lazy<Architecture> Code = new(() => new ArchLoader().LoadAssemblies(Core, Api, typeof(ArchitectureTests).Assembly).Build());
+
+    /// <summary>What each slice may read: what stands to its left (ops/decisions/0001). All may read the root and Security.</summary>
+    private static readonly Dictionary<string, string[]> Left = new()
+    {
+        ["Security"] = [],
+        ["Tenants"] = [],
+        ["Users"] = ["Tenants"],
+        ["Servers"] = [],
+        ["IpLeases"] = ["Tenants", "Users", "Servers"],
+        ["Devices"] = ["Tenants", "Users", "Servers", "IpLeases"],
+        ["Sessions"] = ["Tenants", "Users", "Servers", "IpLeases", "Devices"],
+        ["Peers"] = ["Tenants", "Users", "Servers", "IpLeases", "Devices", "Sessions"],
+        [Root] = [],
+    };
+
+    private const string Root = "";
+
+    [Theory]
+    [InlineData("CVault", "")]
+    [InlineData("CVault.Api", "CVault CVault.Projections")]
+    public void projects_refer_one_way(string project, string mayRefer)
+    {
+        var references = System.Reflection.Assembly.Load(project).GetReferencedAssemblies().Select(a => a.Name!).Where(n => n.StartsWith("CVault", StringComparison.Ordinal));
+        Empty(references.Except(mayRefer.Split(' ')), $"{project} refers to what is built on top of it: the direction is CVault <- CVault.Projections <- CVault.Api <- tests.");
+    }
+
+    [Fact]
+    public void a_slice_reads_only_what_stands_to_its_left()
+    {
+        var offences =
+            from type in Code.Value.Types
+            where type.FullName.StartsWith("CVault.", StringComparison.Ordinal) && type.Assembly.Name.StartsWith("CVault,", StringComparison.Ordinal)
+            where Owner(type.FullName) != "CVault.Configuration" // The composition sees all.
+            let slice = SliceOf(type.FullName)
+            from target in type.Dependencies.Select(d => d.Target.FullName).Distinct()
+            where target.StartsWith("CVault.", StringComparison.Ordinal)
+            let seen = SliceOf(target)
+            where seen != slice && seen != Root && seen != "Security" && !(Left.TryGetValue(slice, out var left) && left.Contains(seen))
+            select $"{type.FullName} reads {target}";
+        Empty(offences, "A slice reads only to its left, so that no two slices need one another; upward talk is a message (Messages.cs).");
+    }
+
+    [Fact]
+    public void every_slice_has_its_place()
+    {
+        var slices = Core.GetTypes().Where(t => t.Namespace?.StartsWith("CVault", StringComparison.Ordinal) == true).Select(t => SliceOf(t.FullName!)).Distinct();
+        Empty(slices.Except(Left.Keys), "These slices stand nowhere in the order of slices: decide what they may read, in ops/decisions and here.");
+    }
+
+    [Fact]
+    public void the_rules_see_into_bodies_and_asynchronous_methods()
+    {
+        Assert.Contains(ReadersOfTheClock(), r => r.Contains(nameof(Late), StringComparison.Ordinal));
+        var sessions = Code.Value.Types.Where(t => t.FullName.StartsWith("CVault.Sessions.ConnectEndpoint", StringComparison.Ordinal)).SelectMany(t => t.Dependencies).Select(d => d.Target.FullName);
+        Assert.Contains("CVault.Servers.ServerLoad", sessions);
+    }
+
+    [Fact]
+    public void nobody_reads_the_clock_directly() => Empty(
+        ReadersOfTheClock().Where(r => !r.StartsWith("CVault.Tests", StringComparison.Ordinal)),
+        "Time comes in as a TimeProvider or a now parameter: a decision that reads the clock cannot be tested or replayed.");
+
+    [Fact]
+    public void every_endpoint_says_who_may_call_it()
+    {
+        var policies = typeof(Policies).GetFields().Select(f => (string)f.GetRawConstantValue()!).ToHashSet();
+        var endpoints = Endpoints().ToArray();
+        Assert.True(endpoints.Length > 20, "The endpoints were not found, so nothing was checked.");
+        Empty(
+            endpoints.Where(m => m.GetCustomAttribute<AllowAnonymousAttribute>() is null && !(m.GetCustomAttribute<AuthorizeAttribute>()?.Policy is { } policy && policies.Contains(policy))).Select(NameOf),
+            "An endpoint carries [Authorize(Policies.…)] or [AllowAnonymous]: what is forgotten must not be open.");
+    }
+
+    [Fact]
+    public void only_the_key_set_and_health_are_for_everyone() =>
+        Assert.Equal(["GetKeySet.Get"], Endpoints().Where(m => m.GetCustomAttribute<AllowAnonymousAttribute>() is not null).Select(NameOf));
+
+    [Fact]
+    public void the_paths_of_operators_are_for_operators_and_no_others_are()
+    {
+        var offences = Endpoints().Where(m => m.GetCustomAttribute<WolverineHttpMethodAttribute>()!.Template.StartsWith("/admin", StringComparison.Ordinal)
+            != (m.GetCustomAttribute<AuthorizeAttribute>()?.Policy == Policies.Operator));
+        Empty(offences.Select(NameOf), "/admin is the operator's and nothing else is.");
+    }
+
+    [Fact]
+    public void every_event_has_an_explicit_name_with_its_version() => Empty(
+        Events().Where(e => !System.Text.RegularExpressions.Regex.IsMatch(e.Name, @"^[a-z]+(_[a-z]+)*_v\d+$")).Select(e => $"{e.Type.Name}: {e.Name}"),
+        "An event's name in the store is given in Configuration, in snake_case and ending in its version: a renamed class must still be read.");
+
+    [Fact]
+    public void every_event_is_named_in_the_past_tense() => Empty(
+        Events().Where(e => !e.Type.Name.EndsWith("ed", StringComparison.Ordinal)).Select(e => e.Type.Name),
+        "Events are facts: what happened, in the past tense.");
+
+    [Fact]
+    public void every_record_that_aggregates_apply_is_a_registered_event()
+    {
+        var applied =
+            from type in Core.GetTypes()
+            from method in type.GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly)
+            where method.Name is "Apply" or "Create" or "Project" && method.GetParameters().Length > 0
+            let parameter = method.GetParameters()[0].ParameterType
+            let data = parameter.IsGenericType ? parameter.GetGenericArguments()[0] : parameter
+            where data.Assembly == Core && method.GetParameters() is [_] or [_, { ParameterType.Name: "IDocumentOperations" }]
+            where type.Name != "DataKey"
+            select data;
+        Empty(applied.Distinct().Except(Events().Select(e => e.Type)).Select(t => t.Name), "An event without a mapped name is stored under its class's name, which cannot change any more.");
+    }
+
+    [Fact]
+    public void no_event_holds_personal_data_or_secrets_in_the_clear()
+    {
+        string[] words = ["Email", "Password", "PrivateKey", "PresharedKey", "Secret", "Phone", "ClientAddress", "UserAgent"];
+        Empty(
+            from e in Events()
+            from p in Properties(e.Type)
+            where p.Type == typeof(string) && !p.Path.EndsWith("Index", StringComparison.Ordinal) // A keyed hash.
+            from word in words
+            where p.Path.Contains(word, StringComparison.OrdinalIgnoreCase)
+            select $"{e.Type.Name}.{p.Path}",
+            "Events are for ever: personal data and keys stand in them Sealed, so that erasing the user's data key erases the person.");
+    }
+
+    [Fact]
+    public void amounts_are_whole_numbers()
+    {
+        Type[] documents = [typeof(Tenant), typeof(User), typeof(Device), typeof(Sessions.Session), typeof(Servers.Server), typeof(ApiKey), typeof(UserCredentials), typeof(DevicePrivateKey)];
+        Empty(
+            from type in documents.Concat(Events().Select(e => e.Type))
+            from p in Properties(type)
+            where p.Type == typeof(float) || p.Type == typeof(double) || p.Type == typeof(decimal)
+            select $"{type.Name}.{p.Path}",
+            "Bytes are 64-bit integers and so is every other amount: sums of fractions drift.");
+    }
+
+    private static IEnumerable<MethodInfo> Endpoints() => Core.GetTypes().Concat(Api.GetTypes())
+        .SelectMany(t => t.GetMethods()).Where(m => m.GetCustomAttribute<WolverineHttpMethodAttribute>() is not null);
+
+    private static IReadOnlyList<(Type Type, string Name)> Events()
+    {
+        var store = new StoreOptions();
+        Configuration.ConfigureStore(store);
+        var known = ((IReadOnlyStoreOptions)store).Events.AllKnownEventTypes().Where(e => e.EventType.Assembly == Core).Select(e => (e.EventType, e.EventTypeName)).ToArray();
+        Assert.True(known.Length > 15, "The events were not found, so nothing was checked.");
+        return known;
+    }
+
+    /// <summary>A type's properties and those of our own types in them.</summary>
+    private static IEnumerable<(string Path, Type Type)> Properties(Type type) =>
+        from p in type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
+        let own = Nullable.GetUnderlyingType(p.PropertyType) ?? (p.PropertyType.IsArray ? p.PropertyType.GetElementType()! : p.PropertyType)
+        where own != type
+        from found in own.Assembly == Core && own.IsClass ? Properties(own).Select(i => (p.Name + "." + i.Path, i.Type)).Prepend((p.Name, own)) : [(p.Name, own)]
+        select found;
+
+    private static IEnumerable<string> ReadersOfTheClock() =>
+        from type in Code.Value.Types
+        where type.FullName.StartsWith("CVault", StringComparison.Ordinal)
+        from call in type.Dependencies.OfType<MethodCallDependency>()
+        let target = call.Target.FullName
+        where target is "System.DateTime" or "System.DateTimeOffset" && (call.TargetMember.Name.StartsWith("get_Now", StringComparison.Ordinal) || call.TargetMember.Name.StartsWith("get_UtcNow", StringComparison.Ordinal) || call.TargetMember.Name.StartsWith("get_Today", StringComparison.Ordinal))
+        select $"{type.FullName} ({call.OriginMember.Name})";
+
+    private static string NameOf(MethodInfo method) => method.DeclaringType!.Name + "." + method.Name;
+
+    private static string Owner(string fullName) => fullName.Split('+', '/', '`')[0];
+
+    private static string SliceOf(string fullName) => Owner(fullName).Split('.') is [_, var slice, _, ..] ? slice : Root;
+
+    private static void Empty(IEnumerable<string> offences, string reason)
+    {
+        var list = offences.Distinct().Order(StringComparer.Ordinal).ToArray();
+        Assert.True(list.Length == 0, $"{reason}\n  {string.Join("\n  ", list)}");
+    }
+
+    /// <summary>What the rule on the clock must find.</summary>
+    private static class Late
+    {
+        public static async Task<DateTimeOffset> NowAsync()
+        {
+            await Task.Yield();
+            return DateTimeOffset.UtcNow;
+        }
+    }
+}

@@ -1,0 +1,117 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using CVault.Devices;
+using CVault.IpLeases;
+using CVault.Security;
+using CVault.Tenants;
+using Wolverine.Http;
+
+namespace CVault.Tests.Unit;
+
+/// <summary>A device's life, and what begins and ends it.</summary>
+public sealed class DeviceTests
+{
+    private static readonly DeviceHome Away = new(Samples.OtherServer.Id, "10.9.0.7", "fd01::7");
+    private readonly DataKey key = DataKey.Create(Samples.Device.UserId);
+
+    [Fact]
+    public void a_device_is_what_its_events_say()
+    {
+        var d = Samples.Device;
+        var device = Device.Create(Samples.Stored(d.Id, new DeviceRegistered(d.UserId, d.Name, d.PublicKey, d.PresharedKey, d.Custody, d.Home)));
+        Assert.Equal(d, device);
+        Assert.Equal("DEVICE-KEY", device.LiveKey);
+        Assert.Equal(Away, device.Apply(new DeviceMoved(d.Home, Away)).Home);
+    }
+
+    [Fact]
+    public void a_revoked_device_frees_its_key_and_remembers_it()
+    {
+        var revoked = Samples.Device.Apply(new DeviceRevoked("user"));
+        Assert.Equal((DeviceStatus.Revoked, null, "DEVICE-KEY"), (revoked.Status, revoked.LiveKey, revoked.PublicKey));
+    }
+
+    [Fact]
+    public void its_addresses_are_single_hosts_IPv4_first() => Assert.Equal("10.8.0.2/32,fd00::2/128", Samples.Device.Home.AllowedIps);
+
+    [Fact]
+    public void registering_answers_with_a_whole_config_and_waits_for_its_peer()
+    {
+        var (reply, recorded, messages) = Register(new RegisterDevice(" Laptop ", null, null));
+        var view = Assert.IsType<RegisteredDeviceView>(reply.Body);
+        Assert.Equal((201, $"/api/v1/devices/{Samples.Device.Id}", "Laptop", "10.8.0.2"), (reply.Status, reply.Location, view.DeviceName, view.AssignedIp));
+        Assert.Contains("PrivateKey = ", view.Config, StringComparison.Ordinal);
+        Assert.Equal(PeerStatuses.Pending, view.PeerStatus);
+        Assert.Equal(new PeerChange(Samples.Server.Id, view.PublicKey, Wanted: true), reply.Peer);
+        Assert.Equal([new ReconcileServer(Samples.Server.Id)], messages);
+
+        var registered = Assert.IsType<DeviceRegistered>(Assert.Single(recorded.EventsOf(Samples.Device.Id)));
+        Assert.Equal((KeyCustody.Managed, "Laptop"), (registered.Custody, key.Open(Device.NamePurpose, registered.Name)));
+        Assert.Contains("PresharedKey = " + key.Open(Device.PresharedKeyPurpose, registered.PresharedKey), view.Config, StringComparison.Ordinal);
+        var lease = Assert.IsType<IpLeased>(Assert.Single(recorded.EventsOf(IpLease.StreamId(Samples.Server.Id, 2))));
+        Assert.Equal((Samples.Device.Id, "10.8.0.2", Samples.Tenant.Id), (lease.DeviceId, lease.Address, lease.TenantId));
+    }
+
+    [Fact]
+    public void no_event_holds_a_key_or_the_devices_name_in_the_clear()
+    {
+        var (reply, recorded, _) = Register(new RegisterDevice("Alice's laptop", null, null));
+        var events = JsonSerializer.Serialize(recorded.Events);
+        var config = ((RegisteredDeviceView)reply.Body).Config.Split('\n');
+        Assert.DoesNotContain("Alice", events, StringComparison.Ordinal);
+        foreach (var line in config.Where(l => l.StartsWith("PrivateKey", StringComparison.Ordinal) || l.StartsWith("PresharedKey", StringComparison.Ordinal)))
+        {
+            Assert.DoesNotContain(line.Split(" = ")[1], events, StringComparison.Ordinal);
+            Assert.DoesNotContain(line.Split(" = ")[1], JsonSerializer.Serialize(recorded.Stored<DevicePrivateKey>()), StringComparison.Ordinal);
+        }
+
+        Assert.Single(recorded.Stored<DevicePrivateKey>());
+    }
+
+    [Fact]
+    public void a_device_with_its_own_key_leaves_no_private_key_here()
+    {
+        var own = WireGuardKeys.NewPair().PublicKey;
+        var (reply, recorded, _) = Register(new RegisterDevice("Laptop", own, null));
+        Assert.Equal(own, ((RegisteredDeviceView)reply.Body).PublicKey);
+        Assert.Equal(KeyCustody.Client, Assert.IsType<DeviceRegistered>(recorded.EventsOf(Samples.Device.Id)[0]).Custody);
+        Assert.Empty(recorded.Stored<DevicePrivateKey>());
+        Assert.DoesNotContain("\nPrivateKey", ((RegisteredDeviceView)reply.Body).Config, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(null, null, null, "device_name")]
+    [InlineData("  ", null, null, "device_name")]
+    [InlineData("a\0b", null, null, "device_name")]
+    [InlineData("Laptop", "short", null, "public_key")]
+    [InlineData("Laptop", null, "", "server_region")]
+    [InlineData(null, "short", "", "device_name,public_key,server_region")]
+    public void each_bad_member_is_named(string? name, string? publicKey, string? region, string fields)
+    {
+        var problem = RegisterDeviceEndpoint.Validate(new RegisterDevice(name, publicKey, region));
+        var errors = Assert.IsType<Dictionary<string, string[]>>(problem.Extensions["errors"]);
+        Assert.Equal(fields.Split(','), errors.Keys.Order());
+    }
+
+    [Fact]
+    public void a_name_of_255_characters_and_one_key_are_fine() =>
+        Assert.Same(WolverineContinue.NoProblems, RegisterDeviceEndpoint.Validate(new RegisterDevice(new string('n', 255), WireGuardKeys.NewPair().PublicKey, "us-east")));
+
+    [Fact]
+    public void revoking_takes_the_peer_the_address_and_the_session()
+    {
+        var (reply, events, forget, give, release, messages) = RevokeDevice.Delete(Samples.Device.Id, Samples.Device, Samples.Server, new Clock(Samples.Now));
+        Assert.Equal(new PeerChange(Samples.Server.Id, "DEVICE-KEY", Wanted: false), reply.Peer);
+        Assert.Equal([new DeviceRevoked("user")], events);
+        Assert.Equal([new ReconcileServer(Samples.Server.Id), new DeviceGone(Samples.Device.Id)], messages);
+        var released = Assert.IsType<IpReleased>(Assert.Single(Recorder.Of(forget, give, release).EventsOf(IpLease.StreamId(Samples.Server.Id, 2))));
+        Assert.Equal((Samples.Device.Id, "device_revoked", Samples.Now + IpLease.Quarantine), (released.DeviceId, released.Reason, released.FreeFrom));
+    }
+
+    private (Reply Reply, Recording Recorded, IEnumerable<object> Messages) Register(RegisterDevice command)
+    {
+        var lease = new IpLease(Samples.Server.Id, 2, "10.8.0.2", "fd00::2");
+        var (reply, a, b, c, messages) = RegisterDeviceEndpoint.Post(command, new Registration(Samples.Device.Id, key, Samples.Tenant, Samples.Server, lease), new Clock(Samples.Now));
+        return (reply, Recorder.Of(a, b, c), messages);
+    }
+}

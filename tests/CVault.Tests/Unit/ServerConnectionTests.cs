@@ -1,0 +1,114 @@
+using System.IO.Pipelines;
+using System.Text;
+using CVault.Servers;
+
+namespace CVault.Tests.Unit;
+
+/// <summary>The line protocol <c>cvault-wg/1</c>, as CVault speaks and hears it.</summary>
+public sealed class ServerConnectionTests
+{
+    private const string Interface = "interface KEY 51820 boot-1 made-1\n";
+
+    [Fact]
+    public async Task version_tells_who_the_server_is()
+    {
+        var channel = new Script("ok cvault-wg/1 KEY 51820 boot-1 made-1\n");
+        Assert.Equal(new ServerIdentity("KEY", 51820, "boot-1", "made-1"), await channel.Connect().VersionAsync());
+        Assert.Equal("version\n", channel.Said);
+    }
+
+    [Theory]
+    [InlineData("ok cvault-wg/2 KEY 51820 boot-1 made-1\n")]
+    [InlineData("ok\n")]
+    [InlineData("ok cvault-wg/1\n")]
+    public async Task a_server_of_another_protocol_is_refused(string answer) => await Assert.ThrowsAsync<InvalidDataException>(() => new Script(answer).Connect().VersionAsync());
+
+    [Fact]
+    public async Task apply_sends_one_frame_removals_first()
+    {
+        var channel = new Script("ok 3\n");
+        await channel.Connect().ApplyAsync([new WantedPeer("A", "PSK", "10.8.0.2/32,fd00::2/128"), new WantedPeer("B", null, "10.8.0.3/32")], ["C"]);
+        Assert.Equal("apply 3\n- C\n+ A PSK 10.8.0.2/32,fd00::2/128\n+ B - 10.8.0.3/32\n", channel.Said);
+    }
+
+    [Fact]
+    public async Task a_refusal_carries_the_servers_word_and_the_connection_goes_on()
+    {
+        var connection = new Script("error bad-line line 2 is none\n", "error unknown-verb\n", "ok 0\n").Connect();
+        var refused = await Assert.ThrowsAsync<ServerRefusedException>(() => connection.ApplyAsync([], ["C"]));
+        Assert.Equal(("bad-line", "bad-line: line 2 is none"), (refused.Code, refused.Message));
+        Assert.Equal("unknown-verb", (await Assert.ThrowsAsync<ServerRefusedException>(() => connection.ApplyAsync([], ["C"]))).Code);
+        await connection.ApplyAsync([], []);
+    }
+
+    [Fact]
+    public async Task a_dump_is_every_peer_with_its_counters()
+    {
+        var dump = await new Script(Interface + "peer A PSK 10.8.0.2/32,fd00::2/128 1700000000 5000000000 7\npeer B - - 0 0 0\nok 2\n").Connect().DumpAsync();
+        Assert.Equal(new ServerIdentity("KEY", 51820, "boot-1", "made-1"), dump.Identity);
+        Assert.Equal(2, dump.Peers.Count);
+        Assert.Equal(new ActualPeer("PSK", "10.8.0.2/32,fd00::2/128", 1_700_000_000, 5_000_000_000, 7), dump.Peers["A"]);
+        Assert.Equal(new ActualPeer(null, "", 0, 0, 0), dump.Peers["B"]);
+    }
+
+    [Fact]
+    public async Task a_dump_of_no_peers_is_empty() => Assert.Empty((await new Script(Interface + "ok 0\n").Connect().DumpAsync()).Peers);
+
+    [Theory]
+    [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0 0\nok 2\n")]
+    [InlineData(Interface + "ok 1\n")]
+    [InlineData(Interface + "ok\n")]
+    [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0\nok 1\n")]
+    [InlineData("peer A PSK 10.8.0.2/32 0 0 0\nok 1\n")]
+    public async Task a_dump_that_is_not_whole_is_refused_for_what_is_missing_would_be_added_or_removed(string answer) =>
+        await Assert.ThrowsAsync<InvalidDataException>(() => new Script(answer).Connect().DumpAsync());
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(Interface)]
+    [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0 0\n")]
+    public async Task a_channel_that_closes_in_the_middle_is_an_IO_error(string answer) =>
+        await Assert.ThrowsAsync<IOException>(() => new Script(answer) { ClosesAfterLast = true }.Connect().DumpAsync());
+
+    [Fact]
+    public async Task a_server_that_is_silent_is_not_waited_for_longer_than_patience() =>
+        await Assert.ThrowsAsync<TimeoutException>(() => new Script().Connect(TimeSpan.FromMilliseconds(100)).VersionAsync());
+
+    [Fact]
+    public void printing_a_peer_never_shows_its_preshared_key()
+    {
+        Assert.DoesNotContain("PSK", new WantedPeer("A", "PSK", "10.8.0.2/32").ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("PSK", new ActualPeer("PSK", "10.8.0.2/32", 0, 0, 0).ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>A server that answers each request with the next of its lines, and then is silent.</summary>
+    private sealed class Script(params string[] answers) : IServerChannel
+    {
+        private readonly Pipe pipe = new();
+        private readonly StringBuilder said = new();
+
+        /// <summary>Hangs up after the last answer instead of being silent.</summary>
+        public bool ClosesAfterLast { get; init; }
+        public string Said => said.ToString();
+        public string HostKey => "ssh-ed25519 AAAA";
+        public TextReader Answers => field ??= new StreamReader(pipe.Reader.AsStream());
+        public TextWriter Requests => field ??= new Listener(this);
+
+        public ServerConnection Connect(TimeSpan? patience = null) => new(this, patience ?? TimeSpan.FromSeconds(5));
+
+        public ValueTask DisposeAsync() => pipe.Writer.CompleteAsync();
+
+        private sealed class Listener(Script script) : StringWriter(script.said)
+        {
+            private int next;
+
+            public override void Flush()
+            {
+                if (next < script.answers.Length) script.pipe.Writer.AsStream(leaveOpen: true).Write(Encoding.UTF8.GetBytes(script.answers[next++]));
+                if (next == script.answers.Length && script.ClosesAfterLast) script.pipe.Writer.Complete();
+            }
+        }
+
+        private readonly string[] answers = answers;
+    }
+}
