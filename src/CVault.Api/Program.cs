@@ -85,7 +85,9 @@ app.MapWolverineEndpoints(http =>
 });
 app.MapHealth();
 app.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous();
-app.MapScalarApiReference("/docs", scalar => scalar.DisableDefaultFonts().WithTitle("CVault API")).AllowAnonymous();
+app.MapScalarApiReference("/docs", scalar => scalar
+    // Nothing of the page, and no key typed into it, leaves for anyone's cloud.
+    .DisableDefaultFonts().DisableAgent().DisableMcp().DisableTelemetry().HideDeveloperTools().HideClientButton().WithTitle("CVault API")).AllowAnonymous();
 
 // With arguments it is a tool (`describe`, `codegen`, `storage`), without any it serves.
 if (args.Length > 0) return await app.RunJasperFxCommands(args);

@@ -57,15 +57,6 @@ public static class Services
         static AuthorizationPolicyBuilder Tenant(AuthorizationPolicyBuilder policy) => policy.AddAuthenticationSchemes(TenantAuthentication.SchemeName);
     }
 
-    public static void AddDescription(this IServiceCollection services) => services.AddOpenApi("v1", options =>
-    {
-        options.AddDocumentTransformer((document, _, _) =>
-        {
-            document.Info = new() { Title = "CVault API", Version = "v1" };
-            return Task.CompletedTask;
-        });
-    });
-
     public static void AddJson(this IServiceCollection services) => services.ConfigureSystemTextJsonForWolverineOrMinimalApi(json =>
     {
         var from = Reply.Json;

@@ -27,7 +27,7 @@ public sealed class ArchitectureTests
         ["Users"] = ["Tenants"],
         ["Servers"] = [],
         ["IpLeases"] = ["Tenants", "Users", "Servers"],
-        ["Devices"] = ["Tenants", "Users", "Servers", "IpLeases"],
+        ["Devices"] = ["Tenants", "Users", "IpLeases"],
         ["Sessions"] = ["Tenants", "Users", "Servers", "IpLeases", "Devices"],
         ["Peers"] = ["Tenants", "Users", "Servers", "IpLeases", "Devices", "Sessions"],
         [Root] = [],
@@ -47,9 +47,10 @@ public sealed class ArchitectureTests
     [Fact]
     public void a_slice_reads_only_what_stands_to_its_left()
     {
+        var types = Code.Value.Types.Where(t => t.FullName.StartsWith("CVault.", StringComparison.Ordinal) && System.Type.GetType($"{Owner(t.FullName)}, CVault") is not null).ToArray();
+        Assert.True(types.Length > 100, "The slices were not found, so nothing was checked.");
         var offences =
-            from type in Code.Value.Types
-            where type.FullName.StartsWith("CVault.", StringComparison.Ordinal) && type.Assembly.Name.StartsWith("CVault,", StringComparison.Ordinal)
+            from type in types
             where Owner(type.FullName) != "CVault.Configuration" // The composition sees all.
             let slice = SliceOf(type.FullName)
             from target in type.Dependencies.Select(d => d.Target.FullName).Distinct()
@@ -157,7 +158,7 @@ public sealed class ArchitectureTests
     private static IEnumerable<MethodInfo> Endpoints() => Core.GetTypes().Concat(Api.GetTypes())
         .SelectMany(t => t.GetMethods()).Where(m => m.GetCustomAttribute<WolverineHttpMethodAttribute>() is not null);
 
-    private static IReadOnlyList<(Type Type, string Name)> Events()
+    private static (Type Type, string Name)[] Events()
     {
         var store = new StoreOptions();
         Configuration.ConfigureStore(store);

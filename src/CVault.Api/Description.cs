@@ -1,0 +1,149 @@
+using System.Text.RegularExpressions;
+using CVault.Security;
+using CVault.Tenants;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+
+namespace CVault.Api;
+
+/// <summary>
+/// The OpenAPI document: what Wolverine knows of its endpoints, said in the API's own words. SDKs are generated from
+/// it, so it tells which credentials each operation takes and that every failure is a problem with a code.
+/// </summary>
+public static partial class Description
+{
+    private const string Key = "api_key", Secret = "api_secret", User = "user_token", Operator = "operator_token";
+    private static readonly string[] Tags = ["Authentication", "Devices", "Connection", "Servers", "Operator", "Platform"];
+    private static readonly string[] Limits = ["bandwidth_limit_gb", "user_limit", "requests_per_minute"];
+    private static readonly string[] Failures = ["400", "401", "403", "404", "409", "422", "503"];
+
+    public static void AddDescription(this IServiceCollection services) => services.AddOpenApi("v1", options =>
+    {
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info = new OpenApiInfo
+            {
+                Title = "CVault API",
+                Version = "v1",
+                Description = "VPN for your own product: users, devices, WireGuard configs and sessions. Errors are `application/problem+json` (RFC 9457) with a stable `code`.",
+            };
+            document.Servers = [];
+            document.Tags = new HashSet<OpenApiTag>(Tags.Select(tag => new OpenApiTag { Name = tag }));
+            document.Components ??= new OpenApiComponents();
+            document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
+            {
+                [Key] = InHeader("X-API-Key", "A tenant's key: a secret one (with its secret) or a publishable one (alone)."),
+                [Secret] = InHeader("X-API-Secret", "The secret of a secret key. For servers only, never for apps."),
+                [User] = Bearer("A user's access token, of `auth/register`, `auth/login` or `auth/refresh`."),
+                [Operator] = Bearer("The operator's token."),
+            };
+            return Task.CompletedTask;
+        });
+        options.AddOperationTransformer((operation, context, _) =>
+        {
+            var endpoint = context.Description.ActionDescriptor;
+            var path = "/" + context.Description.RelativePath;
+            operation.Summary = Words().Replace(operation.OperationId ?? "", " $1").ToLowerInvariant() is { Length: > 0 } words ? char.ToUpperInvariant(words[0]) + words[1..] : null;
+            operation.Description = null;
+            operation.Tags = new HashSet<OpenApiTagReference> { new(TagOf(path), context.Document) };
+            Responses(operation);
+            if (context.Description.HttpMethod == "POST")
+            {
+                operation.Parameters ??= [];
+                operation.Parameters.Add(new OpenApiParameter
+                {
+                    Name = "Idempotency-Key", In = ParameterLocation.Header, Required = false,
+                    Description = "Any text of up to 255 characters. The same key and body answers the first response again for 24 hours.",
+                    Schema = new OpenApiSchema { Type = JsonSchemaType.String, MaxLength = 255 },
+                });
+            }
+
+            operation.Security = [.. SchemesOf(endpoint.EndpointMetadata.OfType<IAuthorizeData>().FirstOrDefault()?.Policy)
+                .Select(names => Requirement(names, context.Document))];
+            return Task.CompletedTask;
+        });
+        options.AddSchemaTransformer((schema, context, _) =>
+        {
+            if (schema.Properties is null) return Task.CompletedTask;
+            // A record's parameters all count as required; those that may be null may be absent.
+            schema.Required?.ExceptWith([.. schema.Properties.Where(p => p.Value.Type?.HasFlag(JsonSchemaType.Null) == true).Select(p => p.Key)]);
+            if (context.JsonTypeInfo.Type != typeof(TenantChanges)) return Task.CompletedTask;
+            foreach (var limit in Limits)
+            {
+                schema.Properties[limit] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is unlimited. Absent in a PATCH: it stays." };
+            }
+
+            schema.Properties["whitelabel_config"] = new OpenApiSchema { Type = JsonSchemaType.Object | JsonSchemaType.Null };
+            return Task.CompletedTask;
+        });
+    });
+
+    /// <summary>The alternatives of credentials that a policy takes, each a set to be sent together.</summary>
+    private static string[][] SchemesOf(string? policy) => policy switch
+    {
+        Policies.Operator => [[Operator]],
+        Policies.ApiKey => [[Key, Secret], [Key]],
+        Policies.User => [[Key, User]],
+        Policies.UserToken => [[User]],
+        Policies.Any => [[Key, Secret], [Key], [User]],
+        _ => [],
+    };
+
+    private static void Responses(OpenApiOperation operation)
+    {
+        if (operation.Responses is not { } responses) return;
+        // Wolverine lists the type of what an endpoint returns, which here is the reply around the body.
+        if (responses.Keys.Any(status => status is "201" or "202")) responses.Remove("200");
+        foreach (var status in Failures)
+        {
+            responses[status] = new OpenApiResponse
+            {
+                Description = "A problem; its `code` says which.",
+                Content = new Dictionary<string, OpenApiMediaType> { ["application/problem+json"] = new() { Schema = Problem() } },
+            };
+        }
+    }
+
+    private static OpenApiSchema Problem() => new()
+    {
+        Type = JsonSchemaType.Object,
+        Required = new HashSet<string> { "title", "status", "code", "request_id" },
+        Properties = new Dictionary<string, IOpenApiSchema>
+        {
+            ["type"] = new OpenApiSchema { Type = JsonSchemaType.String },
+            ["title"] = new OpenApiSchema { Type = JsonSchemaType.String },
+            ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer },
+            ["code"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "Stable, in capitals." },
+            ["request_id"] = new OpenApiSchema { Type = JsonSchemaType.String },
+            ["errors"] = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Object,
+                Description = "What is wrong with each field, for VALIDATION_FAILED.",
+                AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } },
+            },
+        },
+    };
+
+    private static string TagOf(string path) => path.Split('/', StringSplitOptions.RemoveEmptyEntries) switch
+    {
+        ["admin", ..] => "Operator",
+        ["api", "v1", "auth", ..] => "Authentication",
+        ["api", "v1", var noun, ..] => noun == "vpn" ? "Connection" : char.ToUpperInvariant(noun[0]) + noun[1..],
+        _ => "Platform",
+    };
+
+    private static OpenApiSecurityRequirement Requirement(string[] names, OpenApiDocument? document)
+    {
+        var requirement = new OpenApiSecurityRequirement();
+        foreach (var name in names) requirement[new OpenApiSecuritySchemeReference(name, document)] = [];
+        return requirement;
+    }
+
+    private static OpenApiSecurityScheme InHeader(string name, string what) => new() { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = name, Description = what };
+
+    private static OpenApiSecurityScheme Bearer(string what) => new() { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = what };
+
+    [GeneratedRegex("([A-Z])")]
+    private static partial Regex Words();
+}
