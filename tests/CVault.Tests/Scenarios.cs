@@ -51,6 +51,20 @@ public sealed record Answer(HttpStatusCode Status, byte[] Bytes, IReadOnlyDictio
     /// <summary>The problem's code, or null for a success.</summary>
     public string? Code => (int)Status >= 400 ? Json["code"]?.ToString() : null;
 
+    /// <summary>The problem without the request's id: what is equal where callers may not tell two cases apart.</summary>
+    public string ButRequestId
+    {
+        get
+        {
+            var json = Json.AsObject();
+            json.Remove("request_id");
+            return (int)Status + json.ToJsonString();
+        }
+    }
+
+    /// <summary>The fields that a validation problem names.</summary>
+    public string[] BadFields => [.. (Json["errors"] as JsonObject ?? []).Select(e => e.Key).Order(StringComparer.Ordinal)];
+
     /// <summary>Fails unless the answer is this problem, in the contract's form.</summary>
     public void IsProblem(int status, string code)
     {

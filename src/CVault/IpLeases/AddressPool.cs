@@ -66,12 +66,9 @@ public static class AddressPool
         var freeFrom = now + IpLease.Quarantine;
         session.QueueSqlCommand(
             $"update {Database.Schema}.addresses set device_id = null, free_from = ? where server_id = ? and device_id = ?", freeFrom, serverId, deviceId);
-        Platform(session).Events.Append(IpLease.StreamId(serverId, NumberOf(pool, address)), new IpReleased(deviceId, reason, freeFrom));
+        Platform(session).Events.Append(IpLease.StreamId(serverId, Pool.NumberOf(IPNetwork.Parse(pool), IPAddress.Parse(address))), new IpReleased(deviceId, reason, freeFrom));
         ServerLoad.Count(session, serverId, -1);
     });
-
-    private static int NumberOf(string pool, string address) =>
-        (int)(BitConverter.ToUInt32([.. IPAddress.Parse(address).GetAddressBytes().Reverse()]) - BitConverter.ToUInt32([.. IPNetwork.Parse(pool).BaseAddress.GetAddressBytes().Reverse()]));
 
     /// <summary>Leases are the platform's: their streams stand under no tenant, though in the same transaction.</summary>
     private static ITenantOperations Platform(IDocumentSession session) => session.ForTenant(StorageConstants.DefaultTenantId);

@@ -50,6 +50,10 @@ public static class Pool
         return new IPAddress(bytes).ToString();
     }
 
+    /// <summary>The place of an IPv4 address in its pool.</summary>
+    public static int NumberOf(IPNetwork pool, IPAddress address) =>
+        (int)(BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes()) - BinaryPrimitives.ReadUInt32BigEndian(pool.BaseAddress.GetAddressBytes()));
+
     public static string Address6(IPNetwork pool, int number)
     {
         var bytes = pool.BaseAddress.GetAddressBytes();

@@ -92,8 +92,10 @@ public static class ConnectEndpoint
         {
             var from = device.Home;
             ops.Append(device.Id, new DeviceMoved(from, new DeviceHome(server.Id, move.Address, move.Address6)));
-            ops.Add(AddressPool.Granted(move, principal.TenantId(), device.Id));
-            ops.Add(AddressPool.Release(home.Id, from.Address, home.AddressPool, device.Id, "moved", now));
+            var granted = AddressPool.Granted(move, principal.TenantId(), device.Id);
+            var released = AddressPool.Release(home.Id, from.Address, home.AddressPool, device.Id, "moved", now);
+            // Both count devices on a row of their server: always in one order, or two opposite moves lock each other out.
+            foreach (var op in server.Id < home.Id ? [granted, released] : new[] { released, granted }) ops.Add(op);
             messages.Add(new ReconcileServer(server.Id));
             messages.Add(new ReconcileServer(home.Id));
         }

@@ -27,7 +27,7 @@ public sealed class ArchitectureTests
         ["Users"] = ["Tenants"],
         ["Servers"] = [],
         ["IpLeases"] = ["Tenants", "Users", "Servers"],
-        ["Devices"] = ["Tenants", "Users", "IpLeases"],
+        ["Devices"] = ["Tenants", "Users", "Servers", "IpLeases"],
         ["Sessions"] = ["Tenants", "Users", "Servers", "IpLeases", "Devices"],
         ["Peers"] = ["Tenants", "Users", "Servers", "IpLeases", "Devices", "Sessions"],
         [Root] = [],
