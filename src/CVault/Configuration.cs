@@ -88,7 +88,7 @@ public static class Configuration
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
         store.Schema.For<ApiKey>().SingleTenanted();
-        store.Schema.For<User>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, u => u.EmailIndex);
+        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex);
         store.Schema.For<Device>().UniqueIndex(UniqueIndexType.Computed, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
         store.Schema.For<Device>().Index(d => d.UserId);
         store.Schema.For<Session>().UniqueIndex(UniqueIndexType.Computed, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);

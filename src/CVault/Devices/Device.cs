@@ -1,6 +1,7 @@
 using CVault.Security;
 using CVault.Tenants;
 using JasperFx.Events;
+using System.Text.Json.Serialization;
 
 namespace CVault.Devices;
 
@@ -24,6 +25,7 @@ public sealed record DeviceRevoked(string Reason);
 public sealed record DeviceHome(Guid ServerId, string Address, string Address6)
 {
     /// <summary>As WireGuard lists them: IPv4 first, each a single host.</summary>
+    [JsonIgnore]
     public string AllowedIps => $"{Address}/32,{Address6}/128";
 }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Serialization;
 using JasperFx.Events;
 
 namespace CVault.Servers;
@@ -71,6 +72,7 @@ public sealed record Server(
     public Server Apply(ServerSshMoved e) => this with { Ssh = Ssh! with { Host = e.Host, Port = e.Port } };
 
     /// <summary>The endpoint as a WireGuard config writes it; an IPv6 address stands in brackets.</summary>
+    [JsonIgnore]
     public string Endpoint => IPAddress.TryParse(EndpointHost, out var ip) && ip.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6
         ? $"[{EndpointHost}]:{EndpointPort}"
         : $"{EndpointHost}:{EndpointPort}";

@@ -1,5 +1,6 @@
 using JasperFx.Events;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace CVault.Tenants;
 
@@ -57,5 +58,6 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
 
     public Tenant Apply(TenantReinstated e) => this with { Status = e.Status };
 
+    [JsonIgnore]
     public bool IsSuspended => Status == TenantStatus.Suspended;
 }

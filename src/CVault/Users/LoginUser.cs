@@ -25,9 +25,7 @@ public static class LoginUser
         if (command.Email!.Length <= 254 && command.Password!.Length <= EmailAndPassword.MaxPassword)
         {
             var index = Emails.IndexOf(lookup, session.TenantId, command.Email);
-            var user = await session.Query<User>().FirstOrDefaultAsync(u => u.EmailIndex == index, cancellation);
-            // An unknown user's credentials are looked up as well, so that both ways make the same calls.
-            credentials = await session.LoadAsync<UserCredentials>(user?.Id ?? Guid.Empty, cancellation);
+            credentials = await session.Query<UserCredentials>().FirstOrDefaultAsync(c => c.EmailIndex == index, cancellation);
             if (await passwords.VerifyAsync(command.Password, credentials?.PasswordHash, cancellation)) return (credentials, WolverineContinue.NoProblems);
         }
 

@@ -78,10 +78,8 @@ public static class RegisterUser
                 AccessToken = tokens.Issue(id, Guid.Parse(session.TenantId)),
                 RefreshToken = refresh.Secret,
             }),
-            MartenOps.StartStream<User>(id, new UserRegistered(
-                Emails.IndexOf(lookup, session.TenantId, command.Email!),
-                dataKey.Seal(Emails.Purpose, Emails.Normalize(command.Email!)))),
-            MartenOps.Insert(new UserCredentials(id, password.Hash)),
+            MartenOps.StartStream<User>(id, new UserRegistered(dataKey.Seal(Emails.Purpose, Emails.Normalize(command.Email!)))),
+            MartenOps.Insert(new UserCredentials(id, Emails.IndexOf(lookup, session.TenantId, command.Email!), password.Hash)),
             DataKeys.Store(dataKey, session.TenantId, master),
             refresh.Store(session.TenantId, lookup));
     }
