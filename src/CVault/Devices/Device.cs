@@ -18,6 +18,9 @@ public sealed record DeviceRegistered(Guid UserId, Sealed Name, string PublicKey
 /// <summary>The device's peer stands on another server now, under another address.</summary>
 public sealed record DeviceMoved(DeviceHome From, DeviceHome To);
 
+/// <summary>The device has other keys from now on.</summary>
+public sealed record DeviceKeyRotated(string OldPublicKey, string PublicKey, Sealed PresharedKey, KeyCustody Custody);
+
 /// <param name="Reason"><c>user</c> or <c>operator</c>.</param>
 public sealed record DeviceRevoked(string Reason);
 
@@ -43,6 +46,8 @@ public sealed record Device(
         e.StreamId, e.Data.UserId, e.Data.Name, e.Data.PublicKey, e.Data.PublicKey, e.Data.PresharedKey, e.Data.Custody, e.Data.Home, DeviceStatus.Active, e.Timestamp);
 
     public Device Apply(DeviceMoved e) => this with { Home = e.To };
+
+    public Device Apply(DeviceKeyRotated e) => this with { PublicKey = e.PublicKey, LiveKey = e.PublicKey, PresharedKey = e.PresharedKey, Custody = e.Custody };
 
     public Device Apply(DeviceRevoked _) => this with { Status = DeviceStatus.Revoked, LiveKey = null };
 }

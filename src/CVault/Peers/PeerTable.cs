@@ -140,11 +140,31 @@ public partial class PeerProjection : EventProjection
     {
         operations.QueueSqlCommand($"""
             insert into {Peers} (server_id, public_key, device_id, user_id, tenant_id, allowed_ips, preshared_key, wanted, suspended, revision, confirmed, changed_at)
-            select ?, public_key, device_id, user_id, tenant_id, ?, preshared_key, true, false, {Next}, 0, now() from {Peers} where server_id = ? and device_id = ?
-            on conflict (server_id, public_key) do update set allowed_ips = excluded.allowed_ips, wanted = true, suspended = false, revision = excluded.revision, changed_at = now()
+            select ?, public_key, device_id, user_id, tenant_id, ?, preshared_key, true, false, {Next}, 0, now() from {Peers} where server_id = ? and device_id = ? and wanted
+            on conflict (server_id, public_key) do update set device_id = excluded.device_id, user_id = excluded.user_id, tenant_id = excluded.tenant_id,
+              allowed_ips = excluded.allowed_ips, preshared_key = excluded.preshared_key, wanted = true, suspended = false, revision = excluded.revision, changed_at = now()
             """, e.Data.To.ServerId, e.Data.To.AllowedIps, e.Data.From.ServerId, e.StreamId);
         operations.QueueSqlCommand(
-            $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and server_id = ?", e.StreamId, e.Data.From.ServerId);
+            $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and server_id = ? and wanted", e.StreamId, e.Data.From.ServerId);
+    }
+
+    public void Project(IEvent<DeviceKeyRotated> e, IDocumentOperations operations)
+    {
+        if (e.Data.PublicKey == e.Data.OldPublicKey)
+        {
+            operations.QueueSqlCommand(
+                $"update {Peers} set preshared_key = ?, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.Data.PresharedKey.Text, e.StreamId);
+            return;
+        }
+
+        operations.QueueSqlCommand($"""
+            insert into {Peers} (server_id, public_key, device_id, user_id, tenant_id, allowed_ips, preshared_key, wanted, suspended, revision, confirmed, changed_at)
+            select server_id, ?, device_id, user_id, tenant_id, allowed_ips, ?, true, false, {Next}, 0, now() from {Peers} where device_id = ? and public_key = ? and wanted
+            on conflict (server_id, public_key) do update set device_id = excluded.device_id, user_id = excluded.user_id, tenant_id = excluded.tenant_id,
+              allowed_ips = excluded.allowed_ips, preshared_key = excluded.preshared_key, wanted = true, suspended = false, revision = excluded.revision, changed_at = now()
+            """, e.Data.PublicKey, e.Data.PresharedKey.Text, e.StreamId, e.Data.OldPublicKey);
+        operations.QueueSqlCommand(
+            $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and public_key = ? and wanted", e.StreamId, e.Data.OldPublicKey);
     }
 
     public void Project(IEvent<DeviceRevoked> e, IDocumentOperations operations) => operations.QueueSqlCommand(

@@ -1,0 +1,70 @@
+using System.Security.Claims;
+using CVault.Security;
+using CVault.Servers;
+using CVault.Tenants;
+using Marten;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Wolverine;
+using Wolverine.Http;
+using Wolverine.Marten;
+
+namespace CVault.Devices;
+
+/// <summary>Body of <c>POST /api/v1/devices/{deviceId}/rotate-key</c>; may be absent.</summary>
+/// <param name="PublicKey">The new key of a device that makes its own; absent: CVault makes the pair.</param>
+public sealed record RotateKey(string? PublicKey);
+
+/// <summary>A device's new keys and config. The old ones stop working when <c>peer_status</c> is <c>live</c>.</summary>
+public sealed record RotatedKeyView : IPeerReply
+{
+    public required Guid DeviceId { get; init; }
+    public required string PublicKey { get; init; }
+    public required string Config { get; init; }
+    public string PeerStatus { get; set; } = PeerStatuses.Pending;
+}
+
+/// <summary>What a rotation found.</summary>
+public sealed record Rotation(RotateKey Command, Device Device, Server Server, DataKey DataKey);
+
+/// <summary>
+/// <c>POST /api/v1/devices/{deviceId}/rotate-key</c>: new key pair and preshared key, same address. On the server an
+/// address is one peer's, so the old peer goes in the very exchange that brings the new one.
+/// </summary>
+public static class RotateKeyEndpoint
+{
+    public static async Task<(Rotation?, ProblemDetails)> LoadAsync(
+        Guid deviceId, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, CancellationToken cancellation)
+    {
+        var command = await http.Request.BodyOrDefaultAsync<RotateKey>(cancellation) ?? new RotateKey(null);
+        if (command.PublicKey is not null && !WireGuardKeys.IsPublicKey(command.PublicKey)) return (null, Problems.Validation(("public_key", "A WireGuard public key: 32 bytes in base64.")));
+        // Locked against a move, a revocation or another rotation until this one has committed.
+        var stream = await session.Events.FetchForExclusiveWriting<Device>(deviceId, cancellation);
+        if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.UserId != principal.UserId()) return (null, Problems.NotFound());
+        if (device.Custody == KeyCustody.Client && command.PublicKey is null) return (null, Problems.Validation(("public_key", "This device makes its own keys: send the new public one.")));
+        if (await DataKeys.LoadAsync(session, master, device.UserId, cancellation) is not { } dataKey) return (null, Problems.NotFound());
+        var server = (await GetDeviceConfig.LoadServerAsync(session, device.Home.ServerId, cancellation))!;
+        return (new Rotation(command, device, server, dataKey), WolverineContinue.NoProblems);
+    }
+
+    [WolverinePost("/api/v1/devices/{deviceId}/rotate-key", OperationId = "rotateKey"), Authorize(Policies.User)]
+    [ProducesResponseType<RotatedKeyView>(200)]
+    public static (Reply, Changes, OutgoingMessages) Post(Guid deviceId, [NotBody] Rotation rotation)
+    {
+        var (command, device, server, dataKey) = rotation;
+        var (publicKey, privateKey) = command.PublicKey is { } own ? (own, null) : WireGuardKeys.NewPair();
+        var presharedKey = WireGuardKeys.NewPresharedKey();
+        var changes = new Changes();
+        changes.Append(deviceId, new DeviceKeyRotated(
+            device.PublicKey, publicKey, dataKey.Seal(Device.PresharedKeyPurpose, presharedKey), privateKey is null ? KeyCustody.Client : KeyCustody.Managed));
+        changes.Add(privateKey is null
+            ? MartenOps.Delete<DevicePrivateKey>(deviceId)
+            : MartenOps.Store(new DevicePrivateKey(deviceId, dataKey.Seal(Device.PrivateKeyPurpose, privateKey))));
+        return (
+            new Reply(200, new RotatedKeyView { DeviceId = deviceId, PublicKey = publicKey, Config = WireGuardConfig.Render(server, device.Home, privateKey, presharedKey) })
+            { Peer = new PeerChange(server.Id, publicKey, Wanted: true) },
+            changes,
+            [new ReconcileServer(server.Id)]);
+    }
+}
