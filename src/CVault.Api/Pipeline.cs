@@ -66,12 +66,14 @@ public static class Pipeline
     }
 
     /// <summary>From what went wrong to what the caller is told: a stable code, and nothing of the inside.</summary>
-    private sealed class ProblemHandler(ILogger<ProblemHandler> logger) : IExceptionHandler
+    private sealed class ProblemHandler(NpgsqlDataSource database, ILogger<ProblemHandler> logger) : IExceptionHandler
     {
         public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
         {
             if (exception is OperationCanceledException && httpContext.RequestAborted.IsCancellationRequested) return true;
             var problem = ProblemOf(exception);
+            // A value that PostgreSQL refused to bind should have been refused before; no connection that saw it is kept.
+            if (exception.GetBaseException() is PostgresException { SqlState: ['2', '2', ..] }) database.Clear();
             if (problem.Status >= 500)
             {
                 logger.LogError(problem.Status == 500 ? exception : null, "{Method} {Path} failed, request {RequestId}: {Kind}",
@@ -92,6 +94,7 @@ public static class Pipeline
                     case JsonException: return Problems.Validation(("body", "The body is not the JSON that this endpoint takes."));
                     case BadHttpRequestException bad: return Problems.OfStatus(bad.StatusCode);
                     case PostgresException { ConstraintName: { } constraint } when Configuration.ProblemOf(constraint) is { } rule: return rule;
+                    case PostgresException { SqlState: "22021" or "22P05" }: return Problems.Validation(("body", "A text holds a character that cannot be stored."));
                     case PostgresException { SqlState: "40001" or "40P01" }: return Problems.Conflict("Another request changed the same thing. Try again.");
                     case PostgresException { SqlState: { } state } when state.StartsWith("57P", StringComparison.Ordinal) || state.StartsWith("53", StringComparison.Ordinal) || state.StartsWith("08", StringComparison.Ordinal):
                     case NpgsqlException and not PostgresException:

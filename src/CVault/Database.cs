@@ -28,8 +28,10 @@ public static class Database
         // The pool's DISCARD ALL throws away the append function's cached plans at every checkout: the largest single
         // cost of a write (stack-notes 2). The price: no session SET, LISTEN or temp table on pooled connections.
         builder.NoResetOnClose = true;
-        builder.MaxAutoPrepare = 50;
-        builder.AutoPrepareMinUsages = 2;
+        // And no automatic preparation, though stack-notes ask for it: an automatically prepared statement whose values
+        // the server refuses leaves the connection out of step for whoever gets it next (npgsql/npgsql#6391, seen here
+        // with 10.0.3 and held by PreparedStatementTests; ops/decisions/0006).
+        builder.MaxAutoPrepare = 0;
         // Npgsql's defaults are 15 s and 100; a request is better refused soon than kept waiting.
         if (builder.Timeout == 15) builder.Timeout = 5;
         if (builder.MaxPoolSize == 100) builder.MaxPoolSize = 50;

@@ -49,7 +49,7 @@ public static class RegisterDeviceEndpoint
         var errors = new List<(string, string)>();
         if (string.IsNullOrWhiteSpace(command.DeviceName) || command.DeviceName.Length > 255 || command.DeviceName.Any(char.IsControl)) errors.Add(("device_name", "1 to 255 characters, no control characters."));
         if (command.PublicKey is not null && !WireGuardKeys.IsPublicKey(command.PublicKey)) errors.Add(("public_key", "A WireGuard public key: 32 bytes in base64."));
-        if (command.ServerRegion is { } region && region.Length is 0 or > 50) errors.Add(("server_region", "1 to 50 characters."));
+        if (command.ServerRegion is not null && !Texts.IsLabel(command.ServerRegion, 50)) errors.Add(("server_region", "1 to 50 letters, digits, dots, dashes or underscores."));
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
 

@@ -104,8 +104,8 @@ public static class RegisterServerEndpoint
 
     private static IEnumerable<(string, string)> Errors(RegisterServer c)
     {
-        if (!IsLabel(c.Name, 255)) yield return ("name", "1 to 255 letters, digits, dots, dashes or underscores.");
-        if (!IsLabel(c.Region, 50)) yield return ("region", "1 to 50 letters, digits, dots, dashes or underscores.");
+        if (!Texts.IsLabel(c.Name, 255)) yield return ("name", "1 to 255 letters, digits, dots, dashes or underscores.");
+        if (!Texts.IsLabel(c.Region, 50)) yield return ("region", "1 to 50 letters, digits, dots, dashes or underscores.");
         if (!IsHost(c.EndpointHost)) yield return ("endpoint_host", "A host name or an IP address.");
         if (c.EndpointPort is < 1 or > 65535) yield return ("endpoint_port", "1 to 65535.");
         if (!Names.TryParse<ServerTransport>(c.Transport, out var transport)) yield return ("transport", "One of: ssh, simulated.");
@@ -113,7 +113,7 @@ public static class RegisterServerEndpoint
         {
             if (!IsHost(c.SshHost)) yield return ("ssh_host", "A host name or an IP address.");
             if (c.SshPort is < 1 or > 65535) yield return ("ssh_port", "1 to 65535.");
-            if (!IsLabel(c.SshUser, 32)) yield return ("ssh_user", "1 to 32 letters, digits, dots, dashes or underscores.");
+            if (!Texts.IsLabel(c.SshUser, 32)) yield return ("ssh_user", "1 to 32 letters, digits, dots, dashes or underscores.");
         }
 
         if (!Names.TryParse<ServerStatus>(c.Status, out _)) yield return ("status", "One of: active, maintenance.");
@@ -130,9 +130,6 @@ public static class RegisterServerEndpoint
 
         if (c.Dns is null || c.Dns.Length is 0 or > 4 || !c.Dns.All(d => IPAddress.TryParse(d, out _))) yield return ("dns", "One to four IP addresses.");
     }
-
-    private static bool IsLabel(string? text, int most) =>
-        text is { Length: > 0 } && text.Length <= most && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
     private static bool IsHost(string? text) => text is { Length: > 0 and <= 253 } && Uri.CheckHostName(text) != UriHostNameType.Unknown;
 

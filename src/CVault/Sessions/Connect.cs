@@ -47,7 +47,7 @@ public static class ConnectEndpoint
     {
         var errors = new List<(string, string)>();
         if (command.DeviceId is null) errors.Add(("device_id", "A device id is required."));
-        if (command.ServerRegion is { } region && region.Length is 0 or > 50) errors.Add(("server_region", "1 to 50 characters."));
+        if (command.ServerRegion is not null && !Texts.IsLabel(command.ServerRegion, 50)) errors.Add(("server_region", "1 to 50 letters, digits, dots, dashes or underscores."));
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
 

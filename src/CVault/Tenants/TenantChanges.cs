@@ -35,6 +35,7 @@ public sealed class TenantChanges
 
         if (WhitelabelConfig.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Object or JsonValueKind.Null)) yield return ("whitelabel_config", "A JSON object.");
         else if (WhitelabelConfig.ValueKind == JsonValueKind.Object && WhitelabelConfig.GetRawText().Length > 16_384) yield return ("whitelabel_config", "At most 16 KiB.");
+        else if (!Texts.IsStorable(WhitelabelConfig)) yield return ("whitelabel_config", "A text in it holds a character that cannot be stored.");
     }
 
     /// <summary>The settings after the change.</summary>
