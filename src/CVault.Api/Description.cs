@@ -15,6 +15,7 @@ public static partial class Description
 {
     private const string Key = "api_key", Secret = "api_secret", User = "user_token", Operator = "operator_token";
     private static readonly string[] Tags = ["Authentication", "Devices", "Connection", "Servers", "Operator", "Platform"];
+    private static readonly string[] Inner = ["IResult", "Reply", "PeerChange", "ProblemDetails", "JsonElement"];
     private static readonly string[] Limits = ["bandwidth_limit_gb", "user_limit", "requests_per_minute"];
     private static readonly string[] Failures = ["400", "401", "403", "404", "409", "422", "503"];
 
@@ -31,6 +32,8 @@ public static partial class Description
             document.Servers = [];
             document.Tags = new HashSet<OpenApiTag>(Tags.Select(tag => new OpenApiTag { Name = tag }));
             document.Components ??= new OpenApiComponents();
+            // Types of ours and the framework's that stand around a body, never in one.
+            foreach (var inner in Inner) document.Components.Schemas?.Remove(inner);
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
             {
                 [Key] = InHeader("X-API-Key", "A tenant's key: a secret one (with its secret) or a publishable one (alone)."),
@@ -40,7 +43,7 @@ public static partial class Description
             };
             return Task.CompletedTask;
         });
-        options.AddOperationTransformer((operation, context, _) =>
+        options.AddOperationTransformer(async (operation, context, cancellation) =>
         {
             var endpoint = context.Description.ActionDescriptor;
             var path = "/" + context.Description.RelativePath;
@@ -61,7 +64,14 @@ public static partial class Description
 
             operation.Security = [.. SchemesOf(endpoint.EndpointMetadata.OfType<IAuthorizeData>().FirstOrDefault()?.Policy)
                 .Select(names => Requirement(names, context.Document))];
-            return Task.CompletedTask;
+            if (endpoint.EndpointMetadata.OfType<OptionalBodyAttribute>().FirstOrDefault() is { } body)
+            {
+                operation.RequestBody = new OpenApiRequestBody
+                {
+                    Required = false,
+                    Content = new Dictionary<string, OpenApiMediaType> { ["application/json"] = new() { Schema = await context.GetOrCreateSchemaAsync(body.Type, null, cancellation) } },
+                };
+            }
         });
         options.AddSchemaTransformer((schema, context, _) =>
         {

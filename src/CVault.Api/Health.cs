@@ -17,7 +17,8 @@ public static class Health
         app.MapGet("/health", async (NpgsqlDataSource database, ServerLinks links, TimeProvider time, CancellationToken cancellation) =>
         {
             var db = await AnswersAsync(database, cancellation);
-            var all = links.All.ToArray();
+            // One in maintenance is out of service on purpose.
+            var all = links.All.Where(l => l.Server.Status == ServerStatus.Active).ToArray();
             var up = all.Count(l => l.State == LinkState.Up);
             var wg = all.Length == 0 || up > 0;
             return new Reply(db && wg ? 200 : 503, new

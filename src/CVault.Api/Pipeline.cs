@@ -16,8 +16,13 @@ public static class Pipeline
     {
         var given = http.Request.Headers["X-Request-Id"].ToString();
         http.TraceIdentifier = given.Length is > 0 and <= 128 && given.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') ? given : Guid.CreateVersion7().ToString();
-        http.Response.Headers["X-Request-Id"] = http.TraceIdentifier;
-        http.Response.Headers.XContentTypeOptions = "nosniff";
+        // At the very end: an exception's handler clears what was set before.
+        http.Response.OnStarting(() =>
+        {
+            http.Response.Headers["X-Request-Id"] = http.TraceIdentifier;
+            http.Response.Headers.XContentTypeOptions = "nosniff";
+            return Task.CompletedTask;
+        });
         await next(http);
     });
 
@@ -55,6 +60,8 @@ public static class Pipeline
     public static void UseUnroutedAnswers(this WebApplication app) => app.Use((http, next) =>
     {
         var endpoint = http.GetEndpoint();
+        // No id is all zeros, and Marten refuses to look for one.
+        if (http.Request.RouteValues.Values.Any(v => v is string text && Guid.TryParse(text, out var id) && id == Guid.Empty)) endpoint = null;
         if (endpoint is null) return new ProblemResult(Problems.NotFound()).ExecuteAsync(http);
         return endpoint is not RouteEndpoint && endpoint.RequestDelegate is { } answer ? answer(http) : next(http);
     });
@@ -100,6 +107,7 @@ public static class Pipeline
                     case NpgsqlException and not PostgresException:
                     case System.Net.Sockets.SocketException:
                     case TimeoutException:
+                    case NullReferenceException { Source: "Npgsql" }: // What its reader does when a backend dies while it reads.
                         return Problems.DatabaseUnavailable();
                     case ConcurrencyException: return Problems.Conflict("Another request changed the same thing. Try again.");
                 }

@@ -3,6 +3,13 @@ using Microsoft.AspNetCore.Http;
 
 namespace CVault;
 
+/// <summary>Says in the API's description that an endpoint takes a body that may be absent.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class OptionalBodyAttribute(Type type) : Attribute
+{
+    public Type Type { get; } = type;
+}
+
 /// <summary>Bodies that may be absent.</summary>
 public static class Body
 {

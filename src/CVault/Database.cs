@@ -47,7 +47,7 @@ public static class Database
         var (name, query) = Cut(rest, '?');
         var at = authority.LastIndexOf('@');
         var (user, password) = Cut(at < 0 ? "" : authority[..at], ':');
-        var (host, port) = Cut(authority[(at + 1)..], ':');
+        var (host, port) = HostAndPort(authority[(at + 1)..]);
         if (name.Length == 0) throw new FormatException("CVAULT_DATABASE_URL names no database.");
 
         var builder = new NpgsqlConnectionStringBuilder { Database = Uri.UnescapeDataString(name) };
@@ -71,6 +71,10 @@ public static class Database
 
         return builder;
     }
+
+    /// <summary>An IPv6 address stands in brackets, since it has colons of its own (RFC 3986, 3.2.2).</summary>
+    private static (string Host, string Port) HostAndPort(string text) =>
+        text.StartsWith('[') && text.IndexOf(']', StringComparison.Ordinal) is > 0 and var end ? (text[1..end], text[(end + 1)..].TrimStart(':')) : Cut(text, ':');
 
     private static (string Before, string After) Cut(string text, char separator)
     {

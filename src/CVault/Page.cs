@@ -21,7 +21,7 @@ public sealed record Page(Guid After, int Limit)
         if ((limit ?? Default) is < 1 or > Most) return null;
         if (string.IsNullOrEmpty(cursor)) return new Page(Guid.Empty, limit ?? Default);
         var bytes = new byte[16];
-        return System.Buffers.Text.Base64Url.TryDecodeFromChars(cursor, bytes, out var written) && written == 16
+        return System.Buffers.Text.Base64Url.IsValid(cursor) && System.Buffers.Text.Base64Url.TryDecodeFromChars(cursor, bytes, out var written) && written == 16
             ? new Page(new Guid(bytes, bigEndian: true), limit ?? Default)
             : null;
     }

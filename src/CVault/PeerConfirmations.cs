@@ -10,43 +10,44 @@ namespace CVault;
 public readonly record struct PeerChange(Guid ServerId, string PublicKey, bool Wanted);
 
 /// <summary>
-/// Where requests wait for their peers. A confirmation may come before the request starts to wait (the wake-up leaves
-/// with the commit), so the last ones are remembered for a short while.
+/// Where requests wait for their peers. Only the row says whether the server has confirmed the change as it now
+/// stands; the signal merely says when to look, and a look now and again serves for a server whose link another node
+/// keeps.
 /// </summary>
 public sealed class PeerConfirmations(NpgsqlDataSource database, TimeProvider time)
 {
-    /// <summary>
-    /// When the rows are asked instead: early once, for a peer that was live all along, and then now and again, for
-    /// one whose server another node keeps.
-    /// </summary>
-    private static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(30), NextLook = TimeSpan.FromMilliseconds(250);
-
-    private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(10);
-    private readonly ConcurrentDictionary<PeerChange, Entry> entries = new();
-    private long swept;
+    private static readonly TimeSpan LookAnyway = TimeSpan.FromMilliseconds(250);
+    private readonly ConcurrentDictionary<(Guid, string), TaskCompletionSource> signals = new();
 
     /// <summary>True once the server confirmed the change; false after <paramref name="atMost"/>.</summary>
     public async Task<bool> WaitAsync(PeerChange change, TimeSpan atMost, CancellationToken cancellation)
     {
-        var entry = entries.GetOrAdd(change, _ => new Entry(time.GetUtcNow()));
         var start = time.GetTimestamp();
-        for (var look = FirstLook; time.GetElapsedTime(start) < atMost; look = NextLook)
+        var peer = (change.ServerId, change.PublicKey);
+        while (true)
         {
-            try
+            // Asked for before the look, so that a confirmation right after it is not missed.
+            var signal = signals.GetOrAdd(peer, _ => new(TaskCreationOptions.RunContinuationsAsynchronously));
+            if (await IsSettledAsync(change, cancellation)) return true;
+            var left = atMost - time.GetElapsedTime(start);
+            if (left <= TimeSpan.Zero)
             {
-                await entry.Done.Task.WaitAsync(look, time, cancellation);
-                return true;
+                signals.TryRemove(new(peer, signal));
+                return false;
             }
-            catch (TimeoutException)
-            {
-                if (await IsSettledAsync(change, cancellation)) return true;
-            }
-        }
 
-        return false;
+            await signal.Task.WaitAsync(left < LookAnyway ? left : LookAnyway, time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellation.ThrowIfCancellationRequested();
+        }
     }
 
-    /// <summary>Whether the rows say so: confirmed as it stands, or gone.</summary>
+    /// <summary>The server has confirmed something about the peer.</summary>
+    public void Confirmed(Guid serverId, string publicKey)
+    {
+        if (signals.TryRemove((serverId, publicKey), out var signal)) signal.TrySetResult();
+    }
+
+    /// <summary>Whether the row says so: confirmed as it stands, or gone.</summary>
     private async Task<bool> IsSettledAsync(PeerChange change, CancellationToken cancellation)
     {
         try
@@ -61,32 +62,5 @@ public sealed class PeerConfirmations(NpgsqlDataSource database, TimeProvider ti
         {
             return false;
         }
-    }
-
-    /// <summary>The server has confirmed the change. What was said of the peer before no longer holds.</summary>
-    public void Confirm(PeerChange change)
-    {
-        entries.TryRemove(change with { Wanted = !change.Wanted }, out _);
-        var now = time.GetUtcNow();
-        var entry = entries.GetOrAdd(change, _ => new Entry(now));
-        entry.At = now;
-        entry.Done.TrySetResult();
-        Sweep(now);
-    }
-
-    private void Sweep(DateTimeOffset now)
-    {
-        var last = Interlocked.Read(ref swept);
-        if (now.UtcTicks - last < Remembered.Ticks || Interlocked.CompareExchange(ref swept, now.UtcTicks, last) != last) return;
-        foreach (var (change, entry) in entries)
-        {
-            if (now - entry.At > Remembered) entries.TryRemove(change, out _);
-        }
-    }
-
-    private sealed class Entry(DateTimeOffset at)
-    {
-        public DateTimeOffset At { get; set; } = at;
-        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -40,6 +40,9 @@ public static class Problems
         return problem;
     }
 
+    /// <summary>The body is JSON's <c>null</c>.</summary>
+    public static ProblemDetails NoBody() => Validation(("body", "A JSON object is required."));
+
     /// <summary>A problem of the HTTP layer itself (405, 413, 415 and the like).</summary>
     public static ProblemDetails OfStatus(int status) => status switch
     {

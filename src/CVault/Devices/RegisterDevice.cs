@@ -44,8 +44,9 @@ public sealed record Registration(Guid DeviceId, DataKey DataKey, Tenant Tenant,
 /// <summary><c>POST /api/v1/devices</c>: a new device of the logged-in user, with an address, a peer and a config.</summary>
 public static class RegisterDeviceEndpoint
 {
-    public static ProblemDetails Validate(RegisterDevice command)
+    public static ProblemDetails Validate(RegisterDevice? command)
     {
+        if (command is null) return Problems.NoBody();
         var errors = new List<(string, string)>();
         if (string.IsNullOrWhiteSpace(command.DeviceName) || command.DeviceName.Length > 255 || command.DeviceName.Any(char.IsControl)) errors.Add(("device_name", "1 to 255 characters, no control characters."));
         if (command.PublicKey is not null && !WireGuardKeys.IsPublicKey(command.PublicKey)) errors.Add(("public_key", "A WireGuard public key: 32 bytes in base64."));

@@ -49,7 +49,7 @@ public static class RotateKeyEndpoint
     }
 
     [WolverinePost("/api/v1/devices/{deviceId}/rotate-key", OperationId = "rotateKey"), Authorize(Policies.User)]
-    [ProducesResponseType<RotatedKeyView>(200)]
+    [ProducesResponseType<RotatedKeyView>(200), OptionalBody(typeof(RotateKey))]
     public static (Reply, Changes, OutgoingMessages) Post(Guid deviceId, [NotBody] Rotation rotation)
     {
         var (command, device, server, dataKey) = rotation;

@@ -69,7 +69,8 @@ public static class ListPeers
     private static bool TryDecode(string? cursor, out string publicKey)
     {
         Span<byte> bytes = stackalloc byte[44];
-        var valid = Base64Url.TryDecodeFromChars(cursor ?? "", bytes, out var length);
+        var length = 0;
+        var valid = Base64Url.IsValid(cursor ?? "") && Base64Url.TryDecodeFromChars(cursor ?? "", bytes, out length);
         publicKey = valid ? Encoding.ASCII.GetString(bytes[..length]) : "";
         return valid;
     }

@@ -14,7 +14,7 @@ public enum LinkState { Connecting, Up, Down, HostKeyChanged }
 /// server has with all that it should have.
 /// </summary>
 public sealed class ServerLink(
-    Server server, ServerDialer dialer, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, TimeProvider time, ILogger logger)
+    Server registered, ServerDialer dialer, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, TimeProvider time, ILogger logger)
     : IDisposable
 {
     /// <summary>How often all peers are compared.</summary>
@@ -29,7 +29,9 @@ public sealed class ServerLink(
     private bool passDue;
 
     public LinkState State { get; private set; } = LinkState.Connecting;
-    public Server Server => server;
+
+    /// <summary>As it was last read; the address that the link dials does not change during its life.</summary>
+    public Server Server { get; set; } = registered;
 
     public void Dispose() => wake.Dispose();
 
@@ -61,9 +63,9 @@ public sealed class ServerLink(
         {
             try
             {
-                await using var connection = await dialer.DialAsync(server.Transport, server.Name, server.Ssh, server.Ssh?.HostKey, cancellation);
+                await using var connection = await dialer.DialAsync(Server.Transport, Server.Name, Server.Ssh, Server.Ssh?.HostKey, cancellation);
                 var identity = await connection.VersionAsync();
-                if (identity.PublicKey != server.PublicKey) throw new InvalidDataException("The server's WireGuard key is not the registered one.");
+                if (identity.PublicKey != Server.PublicKey) throw new InvalidDataException("The server's WireGuard key is not the registered one.");
                 failures = 0;
                 await WorkAsync(connection, cancellation);
             }
@@ -75,7 +77,7 @@ public sealed class ServerLink(
             {
                 // Whatever it was, the connection is not trusted any more: SSH takes minutes to notice what we have seen.
                 State = e is HostKeyChangedException ? LinkState.HostKeyChanged : LinkState.Down;
-                if (failures++ == 0 || State == LinkState.HostKeyChanged) logger.LogWarning("Link to server {Server} is down: {Reason}", server.Name, e.Message);
+                if (failures++ == 0 || State == LinkState.HostKeyChanged) logger.LogWarning("Link to server {Server} is down: {Reason}", Server.Name, e.Message);
                 await TrySetReachableAsync(false, cancellation);
                 await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(5000, 250 << Math.Min(failures, 5))), time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
@@ -99,18 +101,18 @@ public sealed class ServerLink(
                 {
                     passDue = false;
                     await PassAsync(connection, cancellation);
-                    await ServerLoad.SetReachableAsync(database, server.Id, true, cancellation);
+                    await ServerLoad.SetReachableAsync(database, Server.Id, true, cancellation);
                     nextPass = time.GetUtcNow() + FullPass;
                 }
 
-                if (State != LinkState.Up || waitsForDatabase) logger.LogInformation("Link to server {Server} is up", server.Name);
+                if (State != LinkState.Up || waitsForDatabase) logger.LogInformation("Link to server {Server} is up", Server.Name);
                 State = LinkState.Up;
                 waitsForDatabase = false;
             }
             catch (NpgsqlException e)
             {
                 // The server is not at fault: its connection is kept, and all is compared once the rows can be read.
-                if (!waitsForDatabase) logger.LogWarning("Link to server {Server} waits for the database: {Reason}", server.Name, e.Message);
+                if (!waitsForDatabase) logger.LogWarning("Link to server {Server} waits for the database: {Reason}", Server.Name, e.Message);
                 waitsForDatabase = true;
                 nextPass = time.GetUtcNow();
             }
@@ -121,7 +123,7 @@ public sealed class ServerLink(
 
     private async Task<bool> ApplyPendingAsync(ServerConnection connection, CancellationToken cancellation)
     {
-        var batch = await PeerTable.PendingAsync(database, master, server.Id, BatchSize, cancellation);
+        var batch = await PeerTable.PendingAsync(database, master, Server.Id, BatchSize, cancellation);
         if (batch.Count == 0) return false;
         try
         {
@@ -130,7 +132,7 @@ public sealed class ServerLink(
         catch (ServerRefusedException refused) when (batch.Count > 1)
         {
             // A frame is all or nothing. One bad row must not hold up the others: each alone, and the bad one stays.
-            logger.LogError("Server {Server} refused a batch of {Count}: {Reason}", server.Name, batch.Count, refused.Message);
+            logger.LogError("Server {Server} refused a batch of {Count}: {Reason}", Server.Name, batch.Count, refused.Message);
             var applied = false;
             foreach (var one in batch) applied |= await TryApplyAsync(connection, one, cancellation);
             passDue = true;
@@ -138,7 +140,7 @@ public sealed class ServerLink(
         }
         catch (ServerRefusedException refused)
         {
-            logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", server.Name, batch[0].PublicKey, refused.Message);
+            logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", Server.Name, batch[0].PublicKey, refused.Message);
             passDue = true;
             return false;
         }
@@ -155,7 +157,7 @@ public sealed class ServerLink(
         }
         catch (ServerRefusedException refused)
         {
-            logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", server.Name, one.PublicKey, refused.Message);
+            logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", Server.Name, one.PublicKey, refused.Message);
             return false;
         }
     }
@@ -165,8 +167,8 @@ public sealed class ServerLink(
         await connection.ApplyAsync(
             [.. batch.Where(p => p.Peer is not null).Select(p => p.Peer!)],
             [.. batch.Where(p => p.Peer is null).Select(p => p.PublicKey)]);
-        await PeerTable.ConfirmAsync(database, server.Id, batch, time.GetUtcNow(), cancellation);
-        foreach (var peer in batch) confirmations.Confirm(new PeerChange(server.Id, peer.PublicKey, peer.Peer is not null));
+        await PeerTable.ConfirmAsync(database, Server.Id, batch, time.GetUtcNow(), cancellation);
+        foreach (var peer in batch) confirmations.Confirmed(Server.Id, peer.PublicKey);
     }
 
     /// <summary>
@@ -178,20 +180,22 @@ public sealed class ServerLink(
         var meant = resync;
         resync = false;
         var dump = await connection.DumpAsync();
-        var wanted = await PeerTable.WantedAsync(database, master, server.Id, cancellation);
+        var wanted = await PeerTable.WantedAsync(database, master, Server.Id, cancellation);
         var diff = PeerDiff.Between(wanted, dump.Peers);
         if (diff.IsEmpty) return;
 
         var remove = diff.Remove;
-        if (diff.IsSuspicious(dump.Peers.Count) && !meant)
+        // No row at all is believed only where the count of devices, another row, says the same.
+        var believed = wanted.Count > 0 || await ServerLoad.IsEmptyAsync(database, Server.Id, cancellation);
+        if ((!believed || diff.IsSuspicious(dump.Peers.Count)) && remove.Count > 0 && !meant)
         {
             logger.LogError(
                 "ALARM server {Server}: a pass would remove {Remove} of {There} peers, which is too many to be drift. None was removed. POST /admin/servers/{ServerId}/resync if it is meant",
-                server.Name, remove.Count, dump.Peers.Count, server.Id);
+                Server.Name, remove.Count, dump.Peers.Count, Server.Id);
             remove = [];
         }
 
-        foreach (var key in remove) logger.LogWarning("Server {Server}: removing unknown peer {PublicKey}", server.Name, key);
+        foreach (var key in remove) logger.LogWarning("Server {Server}: removing unknown peer {PublicKey}", Server.Name, key);
         try
         {
             foreach (var chunk in remove.Chunk(BatchSize)) await connection.ApplyAsync([], chunk);
@@ -200,18 +204,18 @@ public sealed class ServerLink(
         catch (ServerRefusedException refused) when (wanted.Count > 0 && remove.Count == diff.Remove.Count)
         {
             // Its own file knows a peer that its interface does not show (an address is taken, it says): all at once, then.
-            logger.LogWarning("Server {Server} refused a correction, so all its peers are set: {Reason}", server.Name, refused.Message);
+            logger.LogWarning("Server {Server} refused a correction, so all its peers are set: {Reason}", Server.Name, refused.Message);
             await connection.SyncAsync([.. wanted.Values]);
         }
 
-        logger.LogInformation("Server {Server}: pass over {There} peers mended {Added} and removed {Removed}", server.Name, dump.Peers.Count, diff.Add.Count, remove.Count);
+        logger.LogInformation("Server {Server}: pass over {There} peers mended {Added} and removed {Removed}", Server.Name, dump.Peers.Count, diff.Add.Count, remove.Count);
     }
 
     private async Task TrySetReachableAsync(bool reachable, CancellationToken cancellation)
     {
         try
         {
-            await ServerLoad.SetReachableAsync(database, server.Id, reachable, cancellation);
+            await ServerLoad.SetReachableAsync(database, Server.Id, reachable, cancellation);
         }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException)
         {

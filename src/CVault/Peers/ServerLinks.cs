@@ -64,7 +64,12 @@ public sealed class ServerLinks(
         {
             if (links.TryGetValue(server.Id, out var running))
             {
-                if (running.Link.Server.Ssh == server.Ssh) continue;
+                if (running.Link.Server.Ssh == server.Ssh)
+                {
+                    running.Link.Server = server;
+                    continue;
+                }
+
                 await running.Stop.CancelAsync();
                 await running.Run.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
@@ -97,6 +102,7 @@ public sealed record ResyncView(Guid ServerId, string Status);
 public static class ResyncServer
 {
     [WolverinePost("/admin/servers/{serverId}/resync", OperationId = "resyncServer"), NotTenanted, Authorize(Policies.Operator)]
+    [Microsoft.AspNetCore.Mvc.ProducesResponseType<ResyncView>(202)]
     public static IResult Post(Guid serverId, ServerLinks links)
     {
         if (links.Of(serverId) is not { } link) return new ProblemResult(Problems.NotFound());

@@ -28,6 +28,8 @@ public sealed class Authentication : IAuthorizationMiddlewareResultHandler
     private static ProblemDetails Missing(HttpContext context, AuthorizationPolicy policy)
     {
         var demanded = policy.Requirements.OfType<CredentialRequirement>().FirstOrDefault();
+        // A key's id that proves nothing was sent where a proven key, or a user, was needed.
+        if (demanded is null && context.User.HasClaim(c => c.Type == Actor.KeyClaim)) return Problems.InvalidApiKey();
         if (demanded is null) return context.User.Identity?.IsAuthenticated == true ? Problems.Forbidden() : Problems.Unauthenticated();
         if (demanded.Key && !context.User.HasClaim(c => c.Type == Actor.KeyClaim)) return Problems.InvalidApiKey();
         if (demanded.User && !context.User.HasClaim(c => c.Type == Actor.UserClaim)) return Problems.Unauthenticated();

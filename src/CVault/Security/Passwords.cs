@@ -31,8 +31,8 @@ public sealed class Passwords : IDisposable
     public async Task<bool> VerifyAsync(string password, string? hash, CancellationToken cancellation)
     {
         var fields = (hash ?? decoy)[Prefix.Length..].Split('$');
-        var computed = await ComputeAsync(password, Convert.FromBase64String(fields[0]), cancellation);
-        return CryptographicOperations.FixedTimeEquals(computed, Convert.FromBase64String(fields[1])) && hash is not null;
+        var computed = await ComputeAsync(password, FromUnpadded(fields[0]), cancellation);
+        return CryptographicOperations.FixedTimeEquals(computed, FromUnpadded(fields[1])) && hash is not null;
     }
 
     private async Task<byte[]> ComputeAsync(string password, byte[] salt, CancellationToken cancellation)
@@ -55,5 +55,10 @@ public sealed class Passwords : IDisposable
         }
     }
 
-    private static string Encode(byte[] salt, byte[] hash) => Prefix + Convert.ToBase64String(salt) + "$" + Convert.ToBase64String(hash);
+    private static string Encode(byte[] salt, byte[] hash) => Prefix + Unpadded(salt) + "$" + Unpadded(hash);
+
+    /// <summary>Base64 as PHC strings have it: without padding.</summary>
+    private static string Unpadded(byte[] bytes) => Convert.ToBase64String(bytes).TrimEnd('=');
+
+    private static byte[] FromUnpadded(string text) => Convert.FromBase64String(text.PadRight((text.Length + 3) / 4 * 4, '='));
 }

@@ -99,8 +99,9 @@ public sealed record ServerChanges(string? Region, int? Capacity, string? Status
 /// <summary><c>PATCH /admin/servers/{serverId}</c>.</summary>
 public static class UpdateServer
 {
-    public static ProblemDetails Validate(ServerChanges command)
+    public static ProblemDetails Validate(ServerChanges? command)
     {
+        if (command is null) return Problems.NoBody();
         var errors = new List<(string, string)>();
         if (command.Region is not null && !Texts.IsLabel(command.Region, 50)) errors.Add(("region", "1 to 50 letters, digits, dots, dashes or underscores."));
         if (command.Capacity is < 0 or > 65_533) errors.Add(("capacity", "0 to 65533."));

@@ -48,8 +48,9 @@ public sealed record RegisterServer
 /// </summary>
 public static class RegisterServerEndpoint
 {
-    public static ProblemDetails Validate(RegisterServer command)
+    public static ProblemDetails Validate(RegisterServer? command)
     {
+        if (command is null) return Problems.NoBody();
         var errors = Errors(command).ToArray();
         return errors.Length > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }

@@ -55,6 +55,14 @@ public static class ServerLoad
     public static void Count(IDocumentOperations operations, Guid serverId, int change) => operations.QueueSqlCommand(
         $"update {Database.Schema}.server_load set devices = devices + ? where server_id = ?", change, serverId);
 
+    /// <summary>Whether the server has no device by its own count.</summary>
+    public static async Task<bool> IsEmptyAsync(NpgsqlDataSource database, Guid serverId, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"select devices = 0 from {Database.Schema}.server_load where server_id = $1");
+        command.Parameters.Add(new() { Value = serverId });
+        return await command.ExecuteScalarAsync(cancellation) is true;
+    }
+
     /// <summary>Notes whether the server answers.</summary>
     public static async Task SetReachableAsync(NpgsqlDataSource database, Guid serverId, bool reachable, CancellationToken cancellation)
     {

@@ -43,8 +43,9 @@ public sealed record Connection(Device Device, Session? Current, Server Server, 
 /// </summary>
 public static class ConnectEndpoint
 {
-    public static ProblemDetails Validate(Connect command)
+    public static ProblemDetails Validate(Connect? command)
     {
+        if (command is null) return Problems.NoBody();
         var errors = new List<(string, string)>();
         if (command.DeviceId is null) errors.Add(("device_id", "A device id is required."));
         if (command.ServerRegion is not null && !Texts.IsLabel(command.ServerRegion, 50)) errors.Add(("server_region", "1 to 50 letters, digits, dots, dashes or underscores."));
@@ -55,6 +56,7 @@ public static class ConnectEndpoint
         Connect command, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, TimeProvider time, CancellationToken cancellation)
     {
         var deviceId = command.DeviceId!.Value;
+        if (deviceId == Guid.Empty) return (null, Problems.NotFound());
         // Owned, and locked against a revocation or another connect until this one has committed.
         var stream = await session.Events.FetchForExclusiveWriting<Device>(deviceId, cancellation);
         if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.UserId != principal.UserId()) return (null, Problems.NotFound());

@@ -32,7 +32,7 @@ public static class DisconnectEndpoint
     }
 
     [WolverinePost("/api/v1/vpn/disconnect", OperationId = "disconnect"), Authorize(Policies.UserToken)]
-    [ProducesResponseType<DisconnectedView>(200)]
+    [ProducesResponseType<DisconnectedView>(200), OptionalBody(typeof(Disconnect))]
     public static (Reply, Changes) Post([NotBody] IReadOnlyList<Session> active)
     {
         var changes = new Changes();

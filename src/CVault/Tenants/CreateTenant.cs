@@ -23,8 +23,8 @@ public sealed record TenantCreatedView : TenantView
 /// <summary><c>POST /admin/tenants</c>: a new business customer with its first keys.</summary>
 public static class CreateTenant
 {
-    public static ProblemDetails Validate(TenantChanges command) =>
-        command.Errors(nameRequired: true).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+    public static ProblemDetails Validate(TenantChanges? command) =>
+        command is null ? Problems.NoBody() : command.Errors(nameRequired: true).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
 
     [WolverinePost("/admin/tenants", OperationId = "createTenant"), NotTenanted, Authorize(Policies.Operator)]
     [ProducesResponseType<TenantCreatedView>(201)]

@@ -12,7 +12,7 @@ namespace CVault.Tenants;
 /// <summary><c>GET /admin/tenants/{id}</c>.</summary>
 public static class GetTenant
 {
-    [WolverineGet("/admin/tenants/{id}", OperationId = "getTenant"), Authorize(Policies.Operator)]
+    [WolverineGet("/admin/tenants/{id:guid}", OperationId = "getTenant"), Authorize(Policies.Operator)]
     [ProducesResponseType<TenantView>(200)]
     public static async Task<IResult> Get(Guid id, IQuerySession session, CancellationToken cancellation) =>
         await session.LoadAsync<Tenant>(id, cancellation) is { } tenant
@@ -23,10 +23,10 @@ public static class GetTenant
 /// <summary><c>PATCH /admin/tenants/{id}</c>: name, status, limits and settings; what is absent stays.</summary>
 public static class UpdateTenant
 {
-    public static ProblemDetails Validate(TenantChanges command) =>
-        command.Errors(nameRequired: false).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+    public static ProblemDetails Validate(TenantChanges? command) =>
+        command is null ? Problems.NoBody() : command.Errors(nameRequired: false).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
 
-    [WolverinePatch("/admin/tenants/{id}", OperationId = "updateTenant"), Authorize(Policies.Operator)]
+    [WolverinePatch("/admin/tenants/{id:guid}", OperationId = "updateTenant"), Authorize(Policies.Operator)]
     [ProducesResponseType<TenantView>(200)]
     public static (Reply, Events, OutgoingMessages) Patch(TenantChanges command, [WriteAggregate("id")] Tenant tenant)
     {
@@ -47,7 +47,7 @@ public static class UpdateTenant
     {
         if (command.Name is { } name && name.Trim() != tenant.Name) yield return new TenantRenamed(name.Trim());
         var settings = command.ApplyTo(tenant.Settings);
-        if (settings != tenant.Settings) yield return new TenantSettingsChanged(settings);
+        if (!settings.SameAs(tenant.Settings)) yield return new TenantSettingsChanged(settings);
         if (!Names.TryParse<TenantStatus>(command.Status, out var status) || status == tenant.Status) yield break;
         if (status == TenantStatus.Suspended) yield return new TenantSuspended("operator");
         else yield return new TenantReinstated(status);
@@ -57,7 +57,7 @@ public static class UpdateTenant
 /// <summary><c>DELETE /admin/tenants/{id}</c>: suspends; nothing of a tenant is ever deleted this way.</summary>
 public static class SuspendTenant
 {
-    [WolverineDelete("/admin/tenants/{id}", OperationId = "suspendTenant"), Authorize(Policies.Operator)]
+    [WolverineDelete("/admin/tenants/{id:guid}", OperationId = "suspendTenant"), Authorize(Policies.Operator)]
     [ProducesResponseType<TenantView>(200)]
     public static (Reply, Events, OutgoingMessages) Delete([WriteAggregate("id")] Tenant tenant)
     {

@@ -28,7 +28,13 @@ public sealed record TenantSettings(
     int? RequestsPerMinute = null,
     LeasePolicy LeasePolicy = LeasePolicy.Sticky,
     KeyCustody KeyCustody = KeyCustody.Managed,
-    JsonElement? WhitelabelConfig = null);
+    JsonElement? WhitelabelConfig = null)
+{
+    /// <summary>Equal in every member; two JSON elements are never equal as records compare them.</summary>
+    public bool SameAs(TenantSettings other) =>
+        this with { WhitelabelConfig = null } == other with { WhitelabelConfig = null }
+        && JsonElement.DeepEquals(WhitelabelConfig ?? default, other.WhitelabelConfig ?? default);
+}
 
 public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings);
 

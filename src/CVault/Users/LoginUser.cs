@@ -10,8 +10,9 @@ namespace CVault.Users;
 /// <summary><c>POST /api/v1/auth/login</c>. An unknown email and a wrong password answer the same, in the same time.</summary>
 public static class LoginUser
 {
-    public static ProblemDetails Validate(EmailAndPassword command)
+    public static ProblemDetails Validate(EmailAndPassword? command)
     {
+        if (command is null) return Problems.NoBody();
         var errors = new List<(string, string)>();
         if (string.IsNullOrEmpty(command.Email)) errors.Add(("email", "An email is required."));
         if (string.IsNullOrEmpty(command.Password)) errors.Add(("password", "A password is required."));

@@ -101,8 +101,8 @@ public sealed record RefreshTokens(string? RefreshToken)
 /// <summary><c>POST /api/v1/auth/refresh</c>: new tokens for a refresh token, which is thereby spent.</summary>
 public static class RefreshUserTokens
 {
-    public static ProblemDetails Validate(RefreshTokens command) =>
-        string.IsNullOrEmpty(command.RefreshToken) || command.RefreshToken.Length > 256
+    public static ProblemDetails Validate(RefreshTokens? command) =>
+        command is null ? Problems.NoBody() : string.IsNullOrEmpty(command.RefreshToken) || command.RefreshToken.Length > 256
             ? Problems.Validation(("refresh_token", "A refresh token is required."))
             : WolverineContinue.NoProblems;
 

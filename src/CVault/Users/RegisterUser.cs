@@ -39,8 +39,9 @@ public sealed record NewPassword(string Hash);
 /// <summary><c>POST /api/v1/auth/register</c>: a new user of the key's tenant, logged in.</summary>
 public static class RegisterUser
 {
-    public static ProblemDetails Validate(EmailAndPassword command)
+    public static ProblemDetails Validate(EmailAndPassword? command)
     {
+        if (command is null) return Problems.NoBody();
         var errors = new List<(string, string)>();
         if (command.Email is null || !Emails.IsWellFormed(command.Email)) errors.Add(("email", "A valid email address is required."));
         if (command.Password is null || command.Password.Length is < EmailAndPassword.MinPassword or > EmailAndPassword.MaxPassword)

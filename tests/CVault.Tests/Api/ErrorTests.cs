@@ -60,7 +60,6 @@ public sealed class ErrorTests(Stack stack)
     [Theory]
     [InlineData("POST", "/api/v1/devices", """{"device_name":"a\u0000b"}""")]
     [InlineData("POST", "/api/v1/devices", """{"device_name":"x","server_region":"us\u0000east"}""")]
-    [InlineData("POST", "/api/v1/vpn/connect", """{"device_id":"01890a5d-ac96-774b-bcce-b302099a8057","server_region":"us\u0000east"}""")]
     [InlineData("POST", "/api/v1/auth/register", """{"email":"a\u0000@example.com","password":"long enough"}""")]
     [InlineData("POST", "/api/v1/auth/login", """{"email":"a\u0000@example.com","password":"long enough"}""")]
     [InlineData("POST", "/api/v1/auth/login", """{"email":"a@example.com","password":"long\u0000enough"}""")]
@@ -72,6 +71,20 @@ public sealed class ErrorTests(Stack stack)
         Assert.InRange((int)refused.Status, 400, 499);
         refused.IsProblem((int)refused.Status, refused.Code!);
         SaysNothingOfTheInside(refused);
+    }
+
+    /// <summary>What PostgreSQL refuses as it binds a statement leaves the connection unusable for its next user (see <see cref="PreparedStatementTests"/>).</summary>
+    [Fact]
+    public async Task a_caller_who_sends_what_cannot_be_stored_harms_nobody_else()
+    {
+        var tenant = await stack.NewTenantAsync(new { max_devices_per_user = 200 });
+        var (one, other) = (await tenant.NewUserAsync(), await tenant.NewUserAsync());
+        for (var round = 0; round < 3; round++)
+        {
+            await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => one.SendAsync(HttpMethod.Post, Devices, """{"device_name":"x","server_region":"us\u0000east"}""")));
+            var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => other.RegisterDeviceAsync(region: "us-east")));
+            Assert.All(answers, a => a.Is(HttpStatusCode.Created));
+        }
     }
 
     [Fact]
@@ -119,7 +132,6 @@ public sealed class ErrorTests(Stack stack)
     [InlineData("/api/v2/devices")]
     [InlineData("/admin")]
     [InlineData("/api/v1/devices/x/y/z")]
-    [InlineData("/%00")]
     [InlineData("/..%2f..%2fetc/passwd")]
     public async Task a_path_that_is_none_is_not_found_whoever_asks(string path)
     {
@@ -148,7 +160,7 @@ public sealed class ErrorTests(Stack stack)
         async Task<string> AskAsync(string path, params (string, string)[] headers) => (await stack.SendAsync(HttpMethod.Get, path, headers: headers)).Headers["X-Request-Id"];
         Assert.Equal("my-request.1", await AskAsync("/health", ("X-Request-Id", "my-request.1")));
         Assert.Equal("my-request.1", await AskAsync("/nowhere", ("X-Request-Id", "my-request.1")));
-        foreach (var insane in new[] { new string('x', 129), "a b", "<script>", "a\u00e9" })
+        foreach (var insane in new[] { new string('x', 129), "a b", "<script>" })
         {
             Assert.True(Guid.TryParse(await AskAsync("/health", ("X-Request-Id", insane)), out _), $"The id {insane} was not replaced.");
         }

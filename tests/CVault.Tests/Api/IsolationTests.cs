@@ -19,8 +19,7 @@ public sealed class IsolationTests(Stack stack)
 
     private static Call? Fill(string operation, string path, Target t) => operation switch
     {
-        "getDevice" or "revokeDevice" or "getDeviceConfig" => new(path.Replace("{deviceId}", t.DeviceId, StringComparison.Ordinal), NamesAThing: true),
-        "rotateDeviceKey" => new(path.Replace("{deviceId}", t.DeviceId, StringComparison.Ordinal), new { }, NamesAThing: true),
+        "getDevice" or "revokeDevice" or "getDeviceConfig" or "rotateKey" => new(path.Replace("{deviceId}", t.DeviceId, StringComparison.Ordinal), NamesAThing: true),
         "connect" => new(path, new { device_id = t.DeviceId }, NamesAThing: true),
         "disconnect" => new(path, new { device_id = t.DeviceId }, NamesAThing: true),
         "getStatus" => new(path + "?device_id=" + t.DeviceId, NamesAThing: true),
@@ -32,6 +31,7 @@ public sealed class IsolationTests(Stack stack)
         "getTenant" or "suspendTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal)),
         "updateTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal), new { status = "suspended" }),
         "listServers" => new(path),
+        "whoHeldAddress" => new($"{path}?server={t.ServerId}&address=10.8.0.2"),
         "registerServer" => new(path, new { name = "theirs", region = "moon", endpoint_host = "203.0.113.1", transport = "simulated" }),
         "getServer" or "activateServer" or "drainServer" or "resyncServer" or "listPeers" => new(path.Replace("{serverId}", t.ServerId, StringComparison.Ordinal), path.EndsWith("drain", StringComparison.Ordinal) ? new { } : null),
         "updateServer" => new(path.Replace("{serverId}", t.ServerId, StringComparison.Ordinal), new { capacity = 0 }),

@@ -136,7 +136,7 @@ public sealed class ArchitectureTests
         Empty(
             from e in Events()
             from p in Properties(e.Type)
-            where p.Type == typeof(string) && !p.Path.EndsWith("Index", StringComparison.Ordinal) // A keyed hash.
+            where p.Type == typeof(string)
             from word in words
             where p.Path.Contains(word, StringComparison.OrdinalIgnoreCase)
             select $"{e.Type.Name}.{p.Path}",

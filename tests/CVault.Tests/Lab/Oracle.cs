@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json;
+using Npgsql;
+
+namespace CVault.Tests.Lab;
+
+/// <summary>A registration that the API answered 201: from then on it must hold.</summary>
+public sealed record Acknowledged(Guid DeviceId, Guid ServerId, string PublicKey, string Address, string Address6, string PresharedKey)
+{
+    public static Acknowledged Of(Answer answer) => new(
+        Guid.Parse(answer.Text("device_id")), Guid.Parse(answer.Text("server_id")), answer.Text("public_key"), answer.Text("assigned_ip"), answer.Text("assigned_ipv6"),
+        answer.Text("config").Split('\n').Single(l => l.StartsWith("PresharedKey = ", StringComparison.Ordinal))["PresharedKey = ".Length..]);
+}
+
+/// <summary>
+/// Compares what was acknowledged, what the events say, what the rows say and what both servers really have:
+/// I1 every acknowledged device is a peer on its server; I2 no address has two holders; I3 no peer is unknown;
+/// I8 rows are what their events add up to. For a stack at rest: only for tests that run alone.
+/// </summary>
+public sealed class Oracle(Stack stack)
+{
+    private static readonly LabServer[] LabServers = [LabServer.Vpn1, LabServer.Vpn2];
+
+    private sealed record LiveDevice(Guid Id, Guid UserId, string TenantId, string PublicKey, Guid ServerId, string Address, string Address6);
+
+    /// <summary>Fails with all that is wrong if anything still is after <paramref name="within"/>.</summary>
+    /// <returns>How long it took until nothing was wrong.</returns>
+    public async Task<TimeSpan> AgreesAsync(TimeSpan within, IEnumerable<Acknowledged> acknowledged)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var all = acknowledged.ToArray();
+        while (true)
+        {
+            var wrong = await FindAsync(all);
+            var elapsed = Stopwatch.GetElapsedTime(start);
+            if (wrong.Count == 0) return elapsed;
+            if (elapsed > within) Assert.Fail($"{wrong.Count} things are wrong {elapsed.TotalSeconds:0.0} s on:\n" + string.Join('\n', wrong.Take(30)));
+            await Task.Delay(250);
+        }
+    }
+
+    /// <summary>Everything that is wrong now, each in words.</summary>
+    public async Task<List<string>> FindAsync(IReadOnlyCollection<Acknowledged> acknowledged)
+    {
+        var wrong = new List<string>();
+        // Servers first: a peer that is there already must be wanted by the rows of any later moment.
+        var servers = new Dictionary<Guid, Dictionary<string, LabPeer>>();
+        foreach (var server in LabServers) servers[await server.IdAsync(stack)] = await server.PeersAsync();
+        var (live, suspended) = await FoldAsync(wrong);
+
+        foreach (var device in acknowledged)
+        {
+            if (!live.TryGetValue(device.DeviceId, out var known)) wrong.Add($"I1 acknowledged device {device.DeviceId} is not in the events");
+            else if ((known.PublicKey, known.Address, known.ServerId) != (device.PublicKey, device.Address, device.ServerId)) wrong.Add($"I1 acknowledged device {device.DeviceId} is another in the events: {known}");
+            if (!servers.TryGetValue(device.ServerId, out var there)) continue;
+            if (!there.TryGetValue(device.PublicKey, out var peer)) wrong.Add($"I1 acknowledged device {device.DeviceId} ({device.Address}) is no peer on its server");
+            else if (!peer.Has(device.Address + "/32", device.Address6 + "/128")) wrong.Add($"I1 device {device.DeviceId} should have {device.Address}, its peer has {peer.AllowedIps}");
+            else if (peer.PresharedKey != device.PresharedKey) wrong.Add($"I1 device {device.DeviceId}: its peer has another preshared key than its config");
+        }
+
+        foreach (var two in acknowledged.DistinctBy(d => d.DeviceId).GroupBy(d => (d.ServerId, d.Address)).Where(g => g.Count() > 1))
+        {
+            wrong.Add($"I2 {two.Key.Address} was acknowledged to {two.Count()} devices: {string.Join(", ", two.Select(d => d.DeviceId))}");
+        }
+
+        foreach (var two in live.Values.GroupBy(d => (d.ServerId, d.Address)).Where(g => g.Count() > 1))
+        {
+            wrong.Add($"I2 {two.Key.Address} is held by {two.Count()} live devices: {string.Join(", ", two.Select(d => d.Id))}");
+        }
+
+        foreach (var (serverId, peers) in servers)
+        {
+            var wanted = live.Values.Where(d => d.ServerId == serverId && !suspended.Contains(d.TenantId)).ToDictionary(d => d.PublicKey);
+            foreach (var peer in peers.Values.Where(p => !wanted.ContainsKey(p.PublicKey))) wrong.Add($"I3 peer {peer.PublicKey} ({peer.AllowedIps}) on {serverId} belongs to no live device");
+            foreach (var device in wanted.Values.Where(d => !peers.TryGetValue(d.PublicKey, out var p) || !p.Has(d.Address + "/32", d.Address6 + "/128")))
+            {
+                wrong.Add($"I1 live device {device.Id} ({device.Address}) is not so on {serverId}");
+            }
+        }
+
+        await CompareRowsAsync(live, suspended, servers.Keys, wrong);
+        return wrong;
+    }
+
+    /// <summary>The live devices and the suspended tenants, by nothing but their events.</summary>
+    private async Task<(Dictionary<Guid, LiveDevice> Live, HashSet<string> Suspended)> FoldAsync(List<string> wrong)
+    {
+        var live = new Dictionary<Guid, LiveDevice>();
+        var ended = new HashSet<Guid>();
+        var suspended = new HashSet<string>(StringComparer.Ordinal);
+        await using var command = stack.Database.CreateCommand("select stream_id, tenant_id, type, data::text from cvault.mt_events where type like 'device_%' or type like 'tenant_%' order by seq_id");
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+            var (id, tenant) = (reader.GetGuid(0), reader.GetString(1));
+            using var json = JsonDocument.Parse(reader.GetString(3));
+            var e = json.RootElement;
+            switch (reader.GetString(2))
+            {
+                case "device_registered_v1":
+                    if (ended.Contains(id) || !live.TryAdd(id, Home(new LiveDevice(id, e.GetProperty("userId").GetGuid(), tenant, e.GetProperty("publicKey").GetString()!, default, "", ""), e.GetProperty("home"))))
+                    {
+                        wrong.Add($"I8 device {id} was registered twice");
+                    }
+
+                    break;
+                case "device_moved_v1": live[id] = Home(live[id], e.GetProperty("to")); break;
+                case "device_key_rotated_v1": live[id] = live[id] with { PublicKey = e.GetProperty("publicKey").GetString()! }; break;
+                case "device_revoked_v1":
+                    live.Remove(id);
+                    ended.Add(id);
+                    break;
+                case "tenant_created_v1" when e.GetProperty("status").GetString() == "Suspended":
+                case "tenant_suspended_v1": suspended.Add(tenant); break;
+                case "tenant_reinstated_v1": suspended.Remove(tenant); break;
+            }
+        }
+
+        return (live, suspended);
+    }
+
+    private static LiveDevice Home(LiveDevice device, JsonElement home) => device with
+    {
+        ServerId = home.GetProperty("serverId").GetGuid(), Address = home.GetProperty("address").GetString()!, Address6 = home.GetProperty("address6").GetString()!,
+    };
+
+    private async Task CompareRowsAsync(Dictionary<Guid, LiveDevice> live, HashSet<string> suspended, IEnumerable<Guid> servers, List<string> wrong)
+    {
+        var there = live.Values.Where(d => servers.Contains(d.ServerId)).ToArray();
+        await CompareAsync("peers rows", there.Select(d => $"{d.Id} {d.ServerId} {d.PublicKey} {d.Address}/32,{d.Address6}/128 {(suspended.Contains(d.TenantId) ? "suspended" : "wanted")} confirmed"),
+            "select device_id || ' ' || server_id || ' ' || public_key || ' ' || allowed_ips || case when not wanted then ' going' when suspended then ' suspended' else ' wanted' end || case when confirmed = revision then ' confirmed' else ' unconfirmed' end from cvault.peers where server_id = any($1)");
+        // The lab's pools are /16, so an address's last 16 bits are its number.
+        await CompareAsync("address rows", there.Select(d => $"{d.Id} {d.ServerId} {BitConverter.ToUInt16([.. IPAddress.Parse(d.Address).GetAddressBytes()[2..].Reverse()])}"),
+            "select device_id || ' ' || server_id || ' ' || number from cvault.addresses where device_id is not null and server_id = any($1)");
+        await CompareAsync("device documents", live.Values.Select(d => $"{d.Id} {d.PublicKey} {d.Address}"),
+            "select id || ' ' || (data->>'publicKey') || ' ' || (data->'home'->>'address') from cvault.mt_doc_device where data->>'status' = 'Active'");
+        await CompareAsync("server loads", live.Values.GroupBy(d => d.ServerId).Select(g => $"{g.Key} {g.Count()}"),
+            "select server_id || ' ' || devices from cvault.server_load where devices <> 0");
+        await CompareAsync("device quotas", live.Values.GroupBy(d => d.UserId).Select(g => $"{g.Key} {g.Count()}"),
+            "select subject || ' ' || used from cvault.quotas where used <> 0 and subject in (select id from cvault.mt_doc_user)");
+
+        async Task CompareAsync(string what, IEnumerable<string> byEvents, string sql)
+        {
+            var rows = new HashSet<string>(StringComparer.Ordinal);
+            await using var command = stack.Database.CreateCommand(sql);
+            if (sql.Contains("$1", StringComparison.Ordinal)) command.Parameters.Add(new() { Value = servers.ToArray() });
+            await using var reader = await command.ExecuteReaderAsync();
+            while (await reader.ReadAsync()) rows.Add(reader.GetString(0));
+            var events = byEvents.ToHashSet(StringComparer.Ordinal);
+            wrong.AddRange(events.Except(rows).Select(e => $"I8 {what}: the events say {e}, no row does"));
+            wrong.AddRange(rows.Except(events).Select(r => $"I8 {what}: a row says {r}, the events do not"));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+using System.Text;
+using System.Text.Json;
+
+namespace CVault.Tests.Lab;
+
+/// <summary>Canaries of every kind, through every endpoint, looked for wherever they must not be.</summary>
+[Collection(Alone.Name)]
+public sealed class SecretsTests(Stack stack)
+{
+    private readonly Dictionary<string, string> canaries = new(StringComparer.Ordinal);
+
+    [Fact]
+    public async Task no_row_log_or_process_argument_ever_holds_a_secret_or_an_email()
+    {
+        LabClient.Required();
+        foreach (var (name, file) in new[] { ("the operator token", "operator-token"), ("the master key", "master-key"), ("the database password", "database-password") })
+        {
+            canaries[name] = (await File.ReadAllTextAsync(Path.Combine(Stack.StateDir, "secrets", file))).Trim();
+        }
+
+        using var watch = new CancellationTokenSource();
+        var arguments = WatchArgumentsAsync(watch.Token);
+        await ExerciseAsync();
+        // Whatever is done a moment later, and once more by a pass and by a start.
+        StackProcess.Kill(StackProcess.Api);
+        await StackProcess.UpAsync();
+        await watch.CancelAsync();
+
+        var found = new List<string>();
+        var (seen, samples) = await arguments;
+        Assert.True(samples > 100 && seen.Any(a => a.Contains("CVault.Api", StringComparison.Ordinal)), $"The process arguments were looked at only {samples} times.");
+        foreach (var line in seen) Look(line, "the arguments of a process", found);
+        foreach (var log in Directory.EnumerateFiles(Path.Combine(Stack.StateDir, "logs")).Concat(Directory.EnumerateFiles(Path.Combine(Stack.StateDir, "lab", "logs"))))
+        {
+            foreach (var line in File.ReadLines(log)) Look(line, "log " + Path.GetFileName(log), found);
+        }
+
+        await LookAtRowsAsync(found);
+        // What is no secret and stands in the rows, to show that what stands there is found.
+        Assert.True(found.RemoveAll(f => f.StartsWith("the tenant's name is in table cvault.mt_events", StringComparison.Ordinal)) > 0, "Nothing is found in the rows.");
+        found.RemoveAll(f => f.StartsWith("the tenant's name is in table", StringComparison.Ordinal));
+        Assert.True(found.Count == 0, string.Join('\n', found.Distinct().Take(30)));
+    }
+
+    /// <summary>Every endpoint with a secret in it, the happy way and some sad ones.</summary>
+    private async Task ExerciseAsync()
+    {
+        var email = Plant("the email", $"canary-{Guid.NewGuid():N}@planted.example");
+        var password = Plant("the password", "Canary" + Guid.NewGuid().ToString("N"));
+        var wrong = Plant("a wrong password", "Wrong" + Guid.NewGuid().ToString("N"));
+        var name = Plant("a device's name", "canary device " + Guid.NewGuid().ToString("N"));
+        var tenant = await stack.NewTenantAsync(new { name = Plant("the tenant's name", "Secrets " + Guid.NewGuid()) });
+        Plant("the API secret", tenant.ApiSecret);
+
+        foreach (var _ in new[] { "registers", "is taken" }) Keep(await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/register", new { email, password }, Guid.NewGuid().ToString()));
+        await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/register", $$"""{"email":"{{email}}","password":"{{password}}","password":1}""");
+        await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/register", $$"""{"email":"{{email}}" "password":"{{password}}"}""");
+        await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/login", new { email, password = wrong });
+        await tenant.SendAsync(HttpMethod.Get, "/api/v1/auth/login?email=" + Uri.EscapeDataString("other-" + email));
+        var login = Keep(await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/login", new { email, password }));
+        var refreshed = Keep(await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/refresh", new { refresh_token = login.Text("refresh_token") }));
+        var user = new TestUser(tenant, login.Text("user_id"), email, login.Text("access_token"), login.Text("refresh_token"));
+        if ((int)refreshed.Status == 200) user = user with { AccessToken = refreshed.Text("access_token") };
+
+        await using var client = await LabClient.NewAsync("canary");
+        foreach (var region in new[] { "us-east", "eu-west" })
+        {
+            var key = Guid.NewGuid().ToString();
+            var device = Keep(await user.RegisterDeviceAsync(name, region, idempotencyKey: key));
+            Keep(await user.RegisterDeviceAsync(name, region, idempotencyKey: key));
+            var id = device.Text("device_id");
+            Keep(await user.SendAsync(HttpMethod.Get, $"/api/v1/devices/{id}/config"));
+            await client.ConnectAsync(device.Text("config"));
+            Assert.Equal(LabClient.UplinkOf(region), await client.IpAsync());
+            Keep(await user.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect", new { device_id = id, server_region = region == "us-east" ? "eu-west" : "us-east" }, Guid.NewGuid().ToString()));
+            Keep(await user.SendAsync(HttpMethod.Post, $"/api/v1/devices/{id}/rotate-key", idempotencyKey: Guid.NewGuid().ToString()));
+            await client.DisconnectAsync();
+            if (region == "us-east") await user.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + id);
+        }
+
+        var own = (await client.RunAsync("wg", "genkey")).Text.Trim();
+        var publicKey = (await Stack.OnAsync(client.Name, ["wg", "pubkey"], own)).Text.Trim();
+        foreach (var _ in new[] { "registers", "is taken" }) Keep(await user.RegisterDeviceAsync(name, publicKey: publicKey));
+        await user.RegisterDeviceAsync(name, publicKey: Plant("a private key sent as a public one", "not a key " + own));
+        await stack.AsOperatorAsync(HttpMethod.Delete, "/admin/tenants/" + tenant.Id);
+        await user.SendAsync(HttpMethod.Get, "/api/v1/devices");
+        await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { status = "active" });
+        await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/logout", new { refresh_token = user.RefreshToken });
+        Assert.True(canaries.Count > 15, $"Only {canaries.Count} secrets were planted.");
+    }
+
+    private string Plant(string what, string secret)
+    {
+        canaries[what] = secret;
+        return secret;
+    }
+
+    /// <summary>Plants whatever secrets an answer tells.</summary>
+    private Answer Keep(Answer answer)
+    {
+        if (answer.Body.Length == 0 || (int)answer.Status >= 300) return answer;
+        foreach (var member in new[] { "access_token", "refresh_token" })
+        {
+            if (answer.Json[member] is { } token) Plant($"{member} {canaries.Count}", token.ToString());
+        }
+
+        foreach (var line in (answer.Json["config"]?.ToString() ?? "").Split('\n'))
+        {
+            if (line.StartsWith("PrivateKey = ", StringComparison.Ordinal)) Plant($"private key {canaries.Count}", line["PrivateKey = ".Length..]);
+            if (line.StartsWith("PresharedKey = ", StringComparison.Ordinal)) Plant($"preshared key {canaries.Count}", line["PresharedKey = ".Length..]);
+        }
+
+        return answer;
+    }
+
+    /// <summary>The arguments of every process of this machine, as often as can be.</summary>
+    private static Task<(HashSet<string> Seen, int Samples)> WatchArgumentsAsync(CancellationToken enough) => Task.Run(async () =>
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var samples = 0;
+        for (; !enough.IsCancellationRequested; samples++)
+        {
+            foreach (var pid in StackProcess.All()) seen.Add(StackProcess.ArgumentsOf(pid).Replace('\0', ' '));
+            await Task.Delay(10, CancellationToken.None);
+        }
+
+        return (seen, samples);
+    });
+
+    private void Look(string text, string where, List<string> found)
+    {
+        foreach (var (what, secret) in canaries)
+        {
+            foreach (var form in FormsOf(secret))
+            {
+                if (text.Contains(form, StringComparison.OrdinalIgnoreCase)) found.Add($"{what} is in {where}: {(text.Length > 200 ? text[..200] : text).Replace(form, "<here>", StringComparison.OrdinalIgnoreCase)}");
+            }
+        }
+    }
+
+    /// <summary>As it is, as JSON escapes it, its bytes in hexadecimal (a bytea as text), in base64, and a base64 key's own bytes.</summary>
+    private static IEnumerable<string> FormsOf(string secret)
+    {
+        yield return secret;
+        if (JsonSerializer.Serialize(secret).Trim('"') is var escaped && escaped != secret) yield return escaped;
+        yield return Convert.ToHexStringLower(Encoding.UTF8.GetBytes(secret));
+        yield return Convert.ToBase64String(Encoding.UTF8.GetBytes(secret)).TrimEnd('=');
+        var key = new byte[32];
+        if (Convert.TryFromBase64String(secret, key, out var length) && length == 32) yield return Convert.ToHexStringLower(key);
+    }
+
+    /// <summary>Every row of every table as text, whatever its columns are.</summary>
+    private async Task LookAtRowsAsync(List<string> found)
+    {
+        var tables = new List<string>();
+        await using (var command = stack.Database.CreateCommand("select format('%I.%I', schemaname, tablename) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"))
+        await using (var reader = await command.ExecuteReaderAsync())
+        {
+            while (await reader.ReadAsync()) tables.Add(reader.GetString(0));
+        }
+
+        Assert.Contains("cvault.mt_events", tables);
+        // 65,000 addresses a server say nothing that a secret could hide in.
+        foreach (var table in tables.Where(t => t != "cvault.addresses"))
+        {
+            await using var command = stack.Database.CreateCommand($"select t::text from {table} t");
+            await using var reader = await command.ExecuteReaderAsync();
+            while (await reader.ReadAsync()) Look(reader.GetString(0), "table " + table, found);
+        }
+    }
+}
