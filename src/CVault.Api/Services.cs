@@ -106,6 +106,7 @@ public sealed class Housekeeping(NpgsqlDataSource database, TimeProvider time, I
             try
             {
                 await Idempotency.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
             }
             catch (NpgsqlException e)
             {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
 
 namespace CVault;
 
@@ -13,6 +14,9 @@ public sealed class OptionalBodyAttribute(Type type) : Attribute
 /// <summary>Bodies that may be absent.</summary>
 public static class Body
 {
+    /// <summary>The body is JSON's <c>null</c> where an object is needed.</summary>
+    public static ProblemDetails Missing() => Problems.Validation(("body", "A JSON object is required."));
+
     /// <summary>The body, or null where there is none.</summary>
     /// <exception cref="JsonException">There is one and it is not a <typeparamref name="T"/>.</exception>
     public static async Task<T?> BodyOrDefaultAsync<T>(this HttpRequest request, CancellationToken cancellation) where T : class

@@ -36,6 +36,9 @@ public static class Configuration
         store.UseSystemTextJsonForSerialization(EnumStorage.AsString, Casing.CamelCase);
         store.Policies.AllDocumentsAreMultiTenanted();
         store.Logger(new NoParameters());
+        // Marten would repeat a commit that a deadlock ended, in a new transaction, which has nothing of what the first
+        // had taken before its commit: the address, the quota, the idempotency claim. The caller repeats, whole.
+        store.ConfigureWritePolly(_ => { });
 
         var events = store.Events;
         events.TenancyStyle = TenancyStyle.Conjoined;
@@ -95,6 +98,7 @@ public static class Configuration
         store.Schema.For<Session>().UniqueIndex(UniqueIndexType.Computed, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
         store.Schema.For<Session>().Index(s => s.UserId);
         store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerNameIndex, TenancyScope.Global, s => s.Name);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerKeyIndex, TenancyScope.Global, s => s.PublicKey);
     }
 
     private static void Tables(StoreOptions store)
@@ -114,9 +118,10 @@ public static class Configuration
     public static Microsoft.AspNetCore.Mvc.ProblemDetails? ProblemOf(string? constraint) => constraint switch
     {
         UserEmailIndex => Problems.EmailTaken(),
-        DeviceKeyIndex => Problems.Conflict("This public key is in use."),
+        DeviceKeyIndex => WireGuardKeys.InUse(),
         SessionDeviceIndex => Problems.Conflict("The device is connecting already."),
         ServerNameIndex => Problems.Conflict("There is a server of this name."),
+        ServerKeyIndex => Problems.Conflict("This server is registered already."),
         ServerLoad.FullConstraint => Problems.ServerUnavailable(),
         _ => null,
     };
@@ -139,5 +144,5 @@ public static class Configuration
         public void OnBeforeExecute(NpgsqlBatch batch) { }
     }
 
-    private const string UserEmailIndex = "ux_user_email", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name";
+    private const string UserEmailIndex = "ux_user_email", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
 }

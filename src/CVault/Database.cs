@@ -35,6 +35,8 @@ public static class Database
         // Npgsql's defaults are 15 s and 100; a request is better refused soon than kept waiting.
         if (builder.Timeout == 15) builder.Timeout = 5;
         if (builder.MaxPoolSize == 100) builder.MaxPoolSize = 50;
+        // A database that stopped answering is given up on soon; no statement of ours takes long.
+        if (builder.CommandTimeout == 30) builder.CommandTimeout = 10;
         builder.ApplicationName ??= "cvault";
         return builder.ConnectionString;
     }

@@ -52,7 +52,7 @@ public sealed class PeerConfirmations(NpgsqlDataSource database, TimeProvider ti
     {
         try
         {
-            await using var command = database.CreateCommand($"select wanted and confirmed = revision from {Database.Schema}.peers where server_id = $1 and public_key = $2");
+            await using var command = database.CreateCommand($"select wanted and not suspended and confirmed = revision from {Database.Schema}.peers where server_id = $1 and public_key = $2");
             command.Parameters.Add(new() { Value = change.ServerId });
             command.Parameters.Add(new() { Value = change.PublicKey });
             var live = await command.ExecuteScalarAsync(cancellation);

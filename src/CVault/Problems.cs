@@ -40,9 +40,6 @@ public static class Problems
         return problem;
     }
 
-    /// <summary>The body is JSON's <c>null</c>.</summary>
-    public static ProblemDetails NoBody() => Validation(("body", "A JSON object is required."));
-
     /// <summary>A problem of the HTTP layer itself (405, 413, 415 and the like).</summary>
     public static ProblemDetails OfStatus(int status) => status switch
     {
@@ -51,6 +48,7 @@ public static class Problems
         403 => Forbidden(),
         404 => NotFound(),
         405 => Of(405, "METHOD_NOT_ALLOWED", "This resource has no such method."),
+        409 => Conflict("Another request changed the same thing. Try again."),
         406 => Of(406, "NOT_ACCEPTABLE", "None of the accepted media types can be had."),
         413 => Of(413, "PAYLOAD_TOO_LARGE", "The request body is too large."),
         415 => Of(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json."),

@@ -53,6 +53,7 @@ public sealed class Reply(int status, object body) : IResult
 
     public async Task ExecuteAsync(HttpContext httpContext)
     {
+        Idempotency.Leave(httpContext);
         if (Peer is { } change && Body is IPeerReply reply)
         {
             var confirmations = httpContext.RequestServices.GetRequiredService<PeerConfirmations>();

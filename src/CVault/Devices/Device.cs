@@ -19,7 +19,7 @@ public sealed record DeviceRegistered(Guid UserId, Sealed Name, string PublicKey
 public sealed record DeviceMoved(DeviceHome From, DeviceHome To);
 
 /// <summary>The device has other keys from now on.</summary>
-public sealed record DeviceKeyRotated(string OldPublicKey, string PublicKey, Sealed PresharedKey, KeyCustody Custody);
+public sealed record DeviceKeyRotated(Guid ServerId, string OldPublicKey, string PublicKey, Sealed PresharedKey, KeyCustody Custody);
 
 /// <param name="Reason"><c>user</c> or <c>operator</c>.</param>
 public sealed record DeviceRevoked(string Reason);

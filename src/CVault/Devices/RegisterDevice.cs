@@ -46,7 +46,7 @@ public static class RegisterDeviceEndpoint
 {
     public static ProblemDetails Validate(RegisterDevice? command)
     {
-        if (command is null) return Problems.NoBody();
+        if (command is null) return Body.Missing();
         var errors = new List<(string, string)>();
         if (string.IsNullOrWhiteSpace(command.DeviceName) || command.DeviceName.Length > 255 || command.DeviceName.Any(char.IsControl)) errors.Add(("device_name", "1 to 255 characters, no control characters."));
         if (command.PublicKey is not null && !WireGuardKeys.IsPublicKey(command.PublicKey)) errors.Add(("public_key", "A WireGuard public key: 32 bytes in base64."));
@@ -68,6 +68,7 @@ public static class RegisterDeviceEndpoint
             return (null, Problems.Validation(("public_key", "This tenant's devices make their own keys: send the public one.")));
         }
 
+        if (command.PublicKey is { } own && await WireGuardKeys.IsAServersAsync(session, own, cancellation)) return (null, WireGuardKeys.InUse());
         if (await DataKeys.LoadAsync(session, master, userId, cancellation) is not { } dataKey) return (null, Problems.Unauthenticated());
         if (!await Quotas.TryTakeAsync(session, userId, tenant.Settings.MaxDevicesPerUser, cancellation)) return (null, Problems.DeviceLimitExceeded());
         if (await ServerLoad.PlaceAsync(session, command.ServerRegion, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());

@@ -39,6 +39,7 @@ public static class RotateKeyEndpoint
     {
         var command = await http.Request.BodyOrDefaultAsync<RotateKey>(cancellation) ?? new RotateKey(null);
         if (command.PublicKey is not null && !WireGuardKeys.IsPublicKey(command.PublicKey)) return (null, Problems.Validation(("public_key", "A WireGuard public key: 32 bytes in base64.")));
+        if (command.PublicKey is { } own && await WireGuardKeys.IsAServersAsync(session, own, cancellation)) return (null, WireGuardKeys.InUse());
         // Locked against a move, a revocation or another rotation until this one has committed.
         var stream = await session.Events.FetchForExclusiveWriting<Device>(deviceId, cancellation);
         if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.UserId != principal.UserId()) return (null, Problems.NotFound());
@@ -57,7 +58,7 @@ public static class RotateKeyEndpoint
         var presharedKey = WireGuardKeys.NewPresharedKey();
         var changes = new Changes();
         changes.Append(deviceId, new DeviceKeyRotated(
-            device.PublicKey, publicKey, dataKey.Seal(Device.PresharedKeyPurpose, presharedKey), privateKey is null ? KeyCustody.Client : KeyCustody.Managed));
+            server.Id, device.PublicKey, publicKey, dataKey.Seal(Device.PresharedKeyPurpose, presharedKey), privateKey is null ? KeyCustody.Client : KeyCustody.Managed));
         changes.Add(privateKey is null
             ? MartenOps.Delete<DevicePrivateKey>(deviceId)
             : MartenOps.Store(new DevicePrivateKey(deviceId, dataKey.Seal(Device.PrivateKeyPurpose, privateKey))));

@@ -1,4 +1,8 @@
 using System.Security.Cryptography;
+using CVault.Servers;
+using JasperFx;
+using Marten;
+using Microsoft.AspNetCore.Mvc;
 using NSec.Cryptography;
 
 namespace CVault.Devices;
@@ -23,11 +27,19 @@ public static class WireGuardKeys
     {
         Span<byte> bytes = stackalloc byte[33];
         if (text is not { Length: 44 } || !Convert.TryFromBase64String(text, bytes, out var length) || length != 32) return false;
-        if (Convert.ToBase64String(bytes[..32]) != text) return false;
+        // The top bit is no part of a point (RFC 7748, section 5): with it set, one key would have two names.
+        if (Convert.ToBase64String(bytes[..32]) != text || (bytes[31] & 0x80) != 0) return false;
         using var any = Key.Create(KeyAgreementAlgorithm.X25519);
         return PublicKey.TryImport(KeyAgreementAlgorithm.X25519, bytes[..32], KeyBlobFormat.RawPublicKey, out var key)
             && key is not null && KeyAgreementAlgorithm.X25519.Agree(any, key) is { } secret && Dispose(secret);
     }
+
+    /// <summary>Whether the key is a server's own, which every config shows. No server would take such a peer.</summary>
+    public static Task<bool> IsAServersAsync(IQuerySession session, string publicKey, CancellationToken cancellation) =>
+        session.ForTenant(StorageConstants.DefaultTenantId).Query<Server>().AnyAsync(s => s.PublicKey == publicKey, cancellation);
+
+    /// <summary>Says no more than that of any other key in use.</summary>
+    public static ProblemDetails InUse() => Problems.Conflict("This public key is in use.");
 
     private static bool Dispose(SharedSecret secret)
     {

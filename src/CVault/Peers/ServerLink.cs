@@ -28,6 +28,9 @@ public sealed class ServerLink(
     private volatile bool resync;
     private bool passDue;
 
+    /// <summary>Rows that the server refused: not offered again before the next pass, or before they change.</summary>
+    private readonly HashSet<(string PublicKey, long Revision)> refused = [];
+
     public LinkState State { get; private set; } = LinkState.Connecting;
 
     /// <summary>As it was last read; the address that the link dials does not change during its life.</summary>
@@ -123,26 +126,19 @@ public sealed class ServerLink(
 
     private async Task<bool> ApplyPendingAsync(ServerConnection connection, CancellationToken cancellation)
     {
-        var batch = await PeerTable.PendingAsync(database, master, Server.Id, BatchSize, cancellation);
+        var pending = await PeerTable.PendingAsync(database, master, Server.Id, BatchSize, cancellation);
+        var batch = refused.Count == 0 ? pending : [.. pending.Where(p => !refused.Contains((p.PublicKey, p.Revision)))];
         if (batch.Count == 0) return false;
         try
         {
             await ApplyAsync(connection, batch, cancellation);
         }
-        catch (ServerRefusedException refused) when (batch.Count > 1)
+        catch (ServerRefusedException)
         {
-            // A frame is all or nothing. One bad row must not hold up the others: each alone, and the bad one stays.
-            logger.LogError("Server {Server} refused a batch of {Count}: {Reason}", Server.Name, batch.Count, refused.Message);
+            // A frame is all or nothing. One bad row must not hold up the others: each alone, and the bad one aside.
             var applied = false;
             foreach (var one in batch) applied |= await TryApplyAsync(connection, one, cancellation);
-            passDue = true;
             return applied;
-        }
-        catch (ServerRefusedException refused)
-        {
-            logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", Server.Name, batch[0].PublicKey, refused.Message);
-            passDue = true;
-            return false;
         }
 
         return true;
@@ -155,9 +151,11 @@ public sealed class ServerLink(
             await ApplyAsync(connection, [one], cancellation);
             return true;
         }
-        catch (ServerRefusedException refused)
+        catch (ServerRefusedException refusal)
         {
-            logger.LogError("Server {Server} refused peer {PublicKey}: {Reason}", Server.Name, one.PublicKey, refused.Message);
+            logger.LogError("Server {Server} refused peer {PublicKey}, which is set aside until the next pass: {Reason}", Server.Name, one.PublicKey, refusal.Message);
+            refused.Add((one.PublicKey, one.Revision));
+            passDue |= refusal.Code == "address-taken";
             return false;
         }
     }
@@ -179,15 +177,15 @@ public sealed class ServerLink(
     {
         var meant = resync;
         resync = false;
+        refused.Clear();
         var dump = await connection.DumpAsync();
         var wanted = await PeerTable.WantedAsync(database, master, Server.Id, cancellation);
         var diff = PeerDiff.Between(wanted, dump.Peers);
         if (diff.IsEmpty) return;
 
         var remove = diff.Remove;
-        // No row at all is believed only where the count of devices, another row, says the same.
-        var believed = wanted.Count > 0 || await ServerLoad.IsEmptyAsync(database, Server.Id, cancellation);
-        if ((!believed || diff.IsSuspicious(dump.Peers.Count)) && remove.Count > 0 && !meant)
+        var knownEmpty = diff.NothingWanted && await ServerLoad.IsEmptyAsync(database, Server.Id, cancellation);
+        if (diff.IsSuspicious(dump.Peers.Count, knownEmpty) && !meant)
         {
             logger.LogError(
                 "ALARM server {Server}: a pass would remove {Remove} of {There} peers, which is too many to be drift. None was removed. POST /admin/servers/{ServerId}/resync if it is meant",
@@ -201,14 +199,32 @@ public sealed class ServerLink(
             foreach (var chunk in remove.Chunk(BatchSize)) await connection.ApplyAsync([], chunk);
             foreach (var chunk in diff.Add.Chunk(BatchSize)) await connection.ApplyAsync(chunk, []);
         }
-        catch (ServerRefusedException refused) when (wanted.Count > 0 && remove.Count == diff.Remove.Count)
+        catch (ServerRefusedException refusal)
         {
-            // Its own file knows a peer that its interface does not show (an address is taken, it says): all at once, then.
-            logger.LogWarning("Server {Server} refused a correction, so all its peers are set: {Reason}", Server.Name, refused.Message);
-            await connection.SyncAsync([.. wanted.Values]);
+            // Perhaps its own file knows a peer that its interface does not show, and an address is taken: all at once,
+            // then. If that is refused too, some row is bad: the others one by one, and no row ends the connection.
+            logger.LogWarning("Server {Server} refused a correction: {Reason}", Server.Name, refusal.Message);
+            if (remove.Count < diff.Remove.Count || !await TryAsync(() => connection.SyncAsync([.. wanted.Values])))
+            {
+                foreach (var peer in diff.Add) await TryAsync(() => connection.ApplyAsync([peer], []));
+            }
         }
 
         logger.LogInformation("Server {Server}: pass over {There} peers mended {Added} and removed {Removed}", Server.Name, dump.Peers.Count, diff.Add.Count, remove.Count);
+    }
+
+    private async Task<bool> TryAsync(Func<Task> exchange)
+    {
+        try
+        {
+            await exchange();
+            return true;
+        }
+        catch (ServerRefusedException refusal)
+        {
+            logger.LogError("Server {Server} refused: {Reason}", Server.Name, refusal.Message);
+            return false;
+        }
     }
 
     private async Task TrySetReachableAsync(bool reachable, CancellationToken cancellation)

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Marten;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Weasel.Postgresql.Tables;
@@ -20,7 +21,10 @@ namespace CVault.Security;
 /// </remarks>
 public static class Idempotency
 {
-    private const string Feature = "cvault.idempotency";
+    private const string Feature = "cvault.idempotency", PlaceItem = "cvault.idempotency.place";
+
+    /// <summary>How many requests with a key may be under way at once: half of the connection pool.</summary>
+    private static readonly SemaphoreSlim Places = new(25);
     private static readonly TimeSpan Kept = TimeSpan.FromHours(24);
 
     public static Table Schema()
@@ -36,16 +40,25 @@ public static class Idempotency
     }
 
     /// <summary>Wolverine middleware, before the endpoint loads anything: claims the key or replays its answer.</summary>
-    public static async Task<IResult> BeforeAsync(HttpContext http, IDocumentSession session, TimeProvider time, MasterKey master, CancellationToken cancellation)
+    public static async Task<IResult> BeforeAsync(
+        HttpContext http, IDocumentSession session, TimeProvider time, MasterKey master, LookupKey lookup, CancellationToken cancellation)
     {
         var key = http.Request.Headers["Idempotency-Key"].ToString();
         if (key.Length == 0 || !HttpMethods.IsPost(http.Request.Method)) return WolverineContinue.Result();
         if (key.Length > 255) return new ProblemResult(Problems.Validation(("Idempotency-Key", "At most 255 characters.")));
 
-        // Who asks is part of the claim, so that nobody is ever answered with another's response.
-        var claim = SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', Actor.Of(http), http.Request.Method, http.Request.Path, key)));
-        var requestHash = await HashBodyAsync(http.Request, cancellation);
+        // Who asks is part of the claim, so that nobody is ever answered with another's response. Both hashes are keyed:
+        // a body may hold a password, and a plain hash of it would be a faster way to guess it than Argon2.
+        var claim = Convert.FromHexString(lookup.Hash("idempotency-claim", string.Join('\0', Actor.Of(http), RouteOf(http), key)));
+        var requestHash = Convert.FromHexString(lookup.Hash("idempotency-body", Convert.ToHexStringLower(claim) + await BodyAsync(http.Request, cancellation)));
         var now = time.GetUtcNow();
+
+        // From here on a database connection is held, while a password is hashed or another request's claim is waited
+        // for. Requests with keys share some of the connections, so that those without, and other tenants, go on.
+        var place = new Place();
+        await Places.WaitAsync(cancellation);
+        http.Items[PlaceItem] = place;
+        http.Response.RegisterForDispose(place);
 
         await session.BeginTransactionAsync(cancellation);
         await using var insert = new NpgsqlCommand($"""
@@ -118,12 +131,32 @@ public static class Idempotency
 
     private static string Subject(byte[] claim) => "idempotency:" + Convert.ToHexStringLower(claim);
 
-    private static async Task<byte[]> HashBodyAsync(HttpRequest request, CancellationToken cancellation)
+    /// <summary>The work is committed: what follows only waits for a server.</summary>
+    public static void Leave(HttpContext http) => (http.Items[PlaceItem] as Place)?.Dispose();
+
+    /// <summary>The endpoint and its ids, however the caller spelled the path.</summary>
+    private static string RouteOf(HttpContext http) =>
+        http.Request.Method + " " + (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText + " "
+        + string.Join(' ', http.Request.RouteValues.OrderBy(v => v.Key, StringComparer.Ordinal).Select(v => v.Value?.ToString()?.ToLowerInvariant()));
+
+    private static async Task<string> BodyAsync(HttpRequest request, CancellationToken cancellation)
     {
         request.Body.Position = 0;
-        var hash = await SHA256.HashDataAsync(request.Body, cancellation);
+        using var reader = new StreamReader(request.Body, Encoding.Latin1, leaveOpen: true);
+        var body = await reader.ReadToEndAsync(cancellation);
         request.Body.Position = 0;
-        return hash;
+        return body;
+    }
+
+    /// <summary>Given back once, whoever does it first.</summary>
+    private sealed class Place : IDisposable
+    {
+        private int given;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref given, 1) == 0) Places.Release();
+        }
     }
 
     private sealed class Replay(int status, string? location, byte[] body) : IResult

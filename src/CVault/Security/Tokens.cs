@@ -66,8 +66,8 @@ public sealed class Tokens
                 time.GetUtcNow().UtcDateTime is var now && notBefore <= now + Leeway && expires > now - Leeway,
         });
         return result.IsValid
-            && Guid.TryParse(result.Claims[Actor.UserClaim] as string, out var user)
-            && Guid.TryParse(result.Claims[Actor.TenantClaim] as string, out var tenant)
+            && result.Claims.TryGetValue(Actor.UserClaim, out var sub) && Guid.TryParse(sub as string, out var user)
+            && result.Claims.TryGetValue(Actor.TenantClaim, out var tid) && Guid.TryParse(tid as string, out var tenant)
             ? (user, tenant)
             : null;
     }

@@ -101,12 +101,12 @@ public static class UpdateServer
 {
     public static ProblemDetails Validate(ServerChanges? command)
     {
-        if (command is null) return Problems.NoBody();
+        if (command is null) return Body.Missing();
         var errors = new List<(string, string)>();
         if (command.Region is not null && !Texts.IsLabel(command.Region, 50)) errors.Add(("region", "1 to 50 letters, digits, dots, dashes or underscores."));
         if (command.Capacity is < 0 or > 65_533) errors.Add(("capacity", "0 to 65533."));
         if (command.Status is not null && !Names.TryParse<ServerStatus>(command.Status, out _)) errors.Add(("status", "One of: active, maintenance."));
-        if (command.SshHost is { } host && (host.Length is 0 or > 253 || Uri.CheckHostName(host) == UriHostNameType.Unknown)) errors.Add(("ssh_host", "A host name or an IP address."));
+        if (command.SshHost is not null && !Texts.IsHost(command.SshHost)) errors.Add(("ssh_host", "A host name or an IP address."));
         if (command.SshPort is < 1 or > 65535) errors.Add(("ssh_port", "1 to 65535."));
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }

@@ -50,7 +50,7 @@ public static class RegisterServerEndpoint
 {
     public static ProblemDetails Validate(RegisterServer? command)
     {
-        if (command is null) return Problems.NoBody();
+        if (command is null) return Body.Missing();
         var errors = Errors(command).ToArray();
         return errors.Length > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
@@ -107,32 +107,30 @@ public static class RegisterServerEndpoint
     {
         if (!Texts.IsLabel(c.Name, 255)) yield return ("name", "1 to 255 letters, digits, dots, dashes or underscores.");
         if (!Texts.IsLabel(c.Region, 50)) yield return ("region", "1 to 50 letters, digits, dots, dashes or underscores.");
-        if (!IsHost(c.EndpointHost)) yield return ("endpoint_host", "A host name or an IP address.");
+        if (!Texts.IsHost(c.EndpointHost)) yield return ("endpoint_host", "A host name or an IP address.");
         if (c.EndpointPort is < 1 or > 65535) yield return ("endpoint_port", "1 to 65535.");
         if (!Names.TryParse<ServerTransport>(c.Transport, out var transport)) yield return ("transport", "One of: ssh, simulated.");
         if (transport == ServerTransport.Ssh)
         {
-            if (!IsHost(c.SshHost)) yield return ("ssh_host", "A host name or an IP address.");
+            if (!Texts.IsHost(c.SshHost)) yield return ("ssh_host", "A host name or an IP address.");
             if (c.SshPort is < 1 or > 65535) yield return ("ssh_port", "1 to 65535.");
             if (!Texts.IsLabel(c.SshUser, 32)) yield return ("ssh_user", "1 to 32 letters, digits, dots, dashes or underscores.");
         }
 
         if (!Names.TryParse<ServerStatus>(c.Status, out _)) yield return ("status", "One of: active, maintenance.");
         if (c.Capacity is < 0 or > 65_533) yield return ("capacity", "0 to 65533.");
-        if (!IPNetwork.TryParse(c.AddressPool, out var pool) || pool.BaseAddress.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork || pool.PrefixLength is < 16 or > 30)
+        if (!Texts.IsNetwork(c.AddressPool, out var pool) || pool.BaseAddress.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork || pool.PrefixLength is < 16 or > 30)
         {
             yield return ("address_pool", "An IPv4 network from /16 to /30.");
         }
 
-        if (c.AddressPool6 is not null && (!IPNetwork.TryParse(c.AddressPool6, out var pool6) || pool6.PrefixLength != 64 || (pool6.BaseAddress.GetAddressBytes()[0] & 0xfe) != 0xfc))
+        if (c.AddressPool6 is not null && (!Texts.IsNetwork(c.AddressPool6, out var pool6) || pool6.PrefixLength != 64 || (pool6.BaseAddress.GetAddressBytes()[0] & 0xfe) != 0xfc))
         {
             yield return ("address_pool6", "A unique local IPv6 network (fc00::/7) of /64.");
         }
 
-        if (c.Dns is null || c.Dns.Length is 0 or > 4 || !c.Dns.All(d => IPAddress.TryParse(d, out _))) yield return ("dns", "One to four IP addresses.");
+        if (c.Dns is null || c.Dns.Length is 0 or > 4 || !c.Dns.All(Texts.IsAddress)) yield return ("dns", "One to four IP addresses.");
     }
-
-    private static bool IsHost(string? text) => text is { Length: > 0 and <= 253 } && Uri.CheckHostName(text) != UriHostNameType.Unknown;
 
     private static string RandomUla()
     {

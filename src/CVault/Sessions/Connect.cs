@@ -45,7 +45,7 @@ public static class ConnectEndpoint
 {
     public static ProblemDetails Validate(Connect? command)
     {
-        if (command is null) return Problems.NoBody();
+        if (command is null) return Body.Missing();
         var errors = new List<(string, string)>();
         if (command.DeviceId is null) errors.Add(("device_id", "A device id is required."));
         if (command.ServerRegion is not null && !Texts.IsLabel(command.ServerRegion, 50)) errors.Add(("server_region", "1 to 50 letters, digits, dots, dashes or underscores."));

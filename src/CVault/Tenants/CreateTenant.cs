@@ -24,7 +24,7 @@ public sealed record TenantCreatedView : TenantView
 public static class CreateTenant
 {
     public static ProblemDetails Validate(TenantChanges? command) =>
-        command is null ? Problems.NoBody() : command.Errors(nameRequired: true).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+        command is null ? Body.Missing() : command.Errors(nameRequired: true).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
 
     [WolverinePost("/admin/tenants", OperationId = "createTenant"), NotTenanted, Authorize(Policies.Operator)]
     [ProducesResponseType<TenantCreatedView>(201)]

@@ -24,7 +24,7 @@ public static class GetTenant
 public static class UpdateTenant
 {
     public static ProblemDetails Validate(TenantChanges? command) =>
-        command is null ? Problems.NoBody() : command.Errors(nameRequired: false).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+        command is null ? Body.Missing() : command.Errors(nameRequired: false).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
 
     [WolverinePatch("/admin/tenants/{id:guid}", OperationId = "updateTenant"), Authorize(Policies.Operator)]
     [ProducesResponseType<TenantView>(200)]

@@ -33,7 +33,12 @@ public sealed record TenantSettings(
     /// <summary>Equal in every member; two JSON elements are never equal as records compare them.</summary>
     public bool SameAs(TenantSettings other) =>
         this with { WhitelabelConfig = null } == other with { WhitelabelConfig = null }
-        && JsonElement.DeepEquals(WhitelabelConfig ?? default, other.WhitelabelConfig ?? default);
+        && (WhitelabelConfig, other.WhitelabelConfig) switch
+        {
+            (null, null) => true,
+            ({ } mine, { } its) => JsonElement.DeepEquals(mine, its),
+            _ => false,
+        };
 }
 
 public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings);

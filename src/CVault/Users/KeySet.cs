@@ -9,5 +9,6 @@ namespace CVault.Users;
 public static class GetKeySet
 {
     [WolverineGet("/.well-known/jwks.json", OperationId = "getKeySet"), NotTenanted, AllowAnonymous]
+    [Microsoft.AspNetCore.Mvc.ProducesResponseType<object>(200)]
     public static Reply Get(Tokens tokens) => Reply.Ok(tokens.KeySet());
 }

@@ -12,7 +12,7 @@ public static class LoginUser
 {
     public static ProblemDetails Validate(EmailAndPassword? command)
     {
-        if (command is null) return Problems.NoBody();
+        if (command is null) return Body.Missing();
         var errors = new List<(string, string)>();
         if (string.IsNullOrEmpty(command.Email)) errors.Add(("email", "An email is required."));
         if (string.IsNullOrEmpty(command.Password)) errors.Add(("password", "A password is required."));

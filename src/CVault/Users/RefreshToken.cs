@@ -24,6 +24,13 @@ public sealed record RefreshToken(string Secret, Guid UserId, Guid Family, DateT
 
     private const string HashPurpose = "refresh-token";
 
+    /// <summary>
+    /// One at a time in a family: a revocation must see the token that a refresh is just adding, or it would outlive
+    /// its family.
+    /// </summary>
+    private const string LockFamily =
+        $"select pg_advisory_xact_lock(hashtextextended(family::text, 0)) from {Database.Schema}.refresh_tokens where hash = $1 and tenant_id = $2";
+
     public static RefreshToken NewFamily(Guid userId, DateTimeOffset now) => new(NewSecret(), userId, Guid.NewGuid(), now + Lifetime);
 
     public RefreshToken Next() => this with { Secret = NewSecret() };
@@ -61,6 +68,13 @@ public sealed record RefreshToken(string Secret, Guid UserId, Guid Family, DateT
     public static async Task<RefreshToken?> SpendAsync(IDocumentSession session, LookupKey lookup, string secret, DateTimeOffset now, CancellationToken cancellation)
     {
         await session.BeginTransactionAsync(cancellation);
+        await using (var turn = new NpgsqlCommand(LockFamily))
+        {
+            turn.Parameters.Add(new() { Value = lookup.Hash(HashPurpose, secret) });
+            turn.Parameters.Add(new() { Value = session.TenantId });
+            await using var locked = await session.ExecuteReaderAsync(turn, cancellation);
+        }
+
         // The first use stamps used_at; one within the grace finds the stamp recent enough and leaves it.
         await using var spend = new NpgsqlCommand($"""
             update {Database.Schema}.refresh_tokens set used_at = coalesce(used_at, $3)
@@ -80,13 +94,28 @@ public sealed record RefreshToken(string Secret, Guid UserId, Guid Family, DateT
     /// <summary>Ends the family of a spent token that came back. On its own connection: the request's transaction will not commit.</summary>
     public static async Task RevokeFamilyOfAsync(NpgsqlDataSource database, LookupKey lookup, string secret, string tenantId, CancellationToken cancellation)
     {
-        await using var command = database.CreateCommand($"""
+        await using var batch = database.CreateBatch();
+        foreach (var sql in new[]
+        {
+            LockFamily,
+            $"""
             delete from {Database.Schema}.refresh_tokens where family in
               (select family from {Database.Schema}.refresh_tokens where hash = $1 and tenant_id = $2 and used_at is not null)
-            """);
-        command.Parameters.Add(new() { Value = lookup.Hash(HashPurpose, secret) });
-        command.Parameters.Add(new() { Value = tenantId });
-        await command.ExecuteNonQueryAsync(cancellation);
+            """,
+        })
+        {
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(sql) { Parameters = { new() { Value = lookup.Hash(HashPurpose, secret) }, new() { Value = tenantId } } });
+        }
+
+        await batch.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>Deletes what no login can come of any more.</summary>
+    public static async Task<int> SweepAsync(NpgsqlDataSource database, DateTimeOffset now, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"delete from {Database.Schema}.refresh_tokens where expires_at < $1");
+        command.Parameters.Add(new() { Value = now });
+        return await command.ExecuteNonQueryAsync(cancellation);
     }
 
     private static string NewSecret() => "cvr_" + System.Buffers.Text.Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
@@ -102,7 +131,7 @@ public sealed record RefreshTokens(string? RefreshToken)
 public static class RefreshUserTokens
 {
     public static ProblemDetails Validate(RefreshTokens? command) =>
-        command is null ? Problems.NoBody() : string.IsNullOrEmpty(command.RefreshToken) || command.RefreshToken.Length > 256
+        command is null ? Body.Missing() : string.IsNullOrEmpty(command.RefreshToken) || command.RefreshToken.Length > 256
             ? Problems.Validation(("refresh_token", "A refresh token is required."))
             : WolverineContinue.NoProblems;
 

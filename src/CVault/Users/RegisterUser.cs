@@ -41,7 +41,7 @@ public static class RegisterUser
 {
     public static ProblemDetails Validate(EmailAndPassword? command)
     {
-        if (command is null) return Problems.NoBody();
+        if (command is null) return Body.Missing();
         var errors = new List<(string, string)>();
         if (command.Email is null || !Emails.IsWellFormed(command.Email)) errors.Add(("email", "A valid email address is required."));
         if (command.Password is null || command.Password.Length is < EmailAndPassword.MinPassword or > EmailAndPassword.MaxPassword)

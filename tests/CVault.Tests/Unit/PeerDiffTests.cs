@@ -71,7 +71,7 @@ public sealed class PeerDiffTests
     [InlineData(60_000, 60_000, true)]
     [InlineData(0, 60_000, false)]
     public void a_pass_that_would_remove_more_than_twenty_and_a_twentieth_is_suspicious(int removals, int there, bool suspicious) =>
-        Assert.Equal(suspicious, new PeerDiff([], [.. Enumerable.Range(0, removals).Select(n => n.ToString())]).IsSuspicious(there));
+        Assert.Equal(suspicious, new PeerDiff([], [.. Enumerable.Range(0, removals).Select(n => n.ToString())], NothingWanted: false).IsSuspicious(there));
 
     /// <summary>The architecture: "an empty or unread desired set never removes anyone".</summary>
     [Theory]
