@@ -138,7 +138,7 @@ public partial class PeerProjection : EventProjection
     /// Whether the row's tenant is suspended, read under a lock that a suspension waits for and waits on: a device that
     /// is registered while its tenant is being suspended is either seen by the suspension or sees it.
     /// </summary>
-    private const string Suspended = $"coalesce((select data ->> 'status' = 'Suspended' from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ? for key share), false)";
+    private const string Suspended = $"coalesce((select data ->> 'status' = 'Suspended' from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ? for share), false)";
 
     public void Project(IEvent<DeviceRegistered> e, IDocumentOperations operations) =>
         Want(e.StreamId, e.Data.UserId, e.Data.Home, e.Data.PublicKey, e.Data.PresharedKey, operations);

@@ -1,0 +1,188 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using CVault.Devices;
+using CVault.Tests.Lab;
+
+namespace CVault.Tests.Findings;
+
+/// <summary>One test for each line of FINDINGS.md.</summary>
+[Collection(Alone.Name)]
+public sealed class FindingTests(Stack stack)
+{
+    [Fact]
+    public async Task f001_opposite_moves_at_once_leave_each_address_with_one_device()
+    {
+        LabClient.Required();
+        var tenant = await stack.NewTenantAsync();
+        var users = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => tenant.NewUserAsync()));
+        var devices = new TestDevice[users.Length];
+        for (var i = 0; i < users.Length; i++) devices[i] = await users[i].NewDeviceAsync(region: i % 2 == 0 ? "us-east" : "eu-west");
+
+        for (var round = 0; round < 4; round++)
+        {
+            var moved = await Task.WhenAll(users.Select((user, i) => user.SendAsync(
+                HttpMethod.Post, "/api/v1/vpn/connect", new { device_id = devices[i].Id, server_region = (i + round) % 2 == 0 ? "eu-west" : "us-east" }, Guid.NewGuid().ToString())));
+            Assert.All(moved, m => Assert.True(m.Status == HttpStatusCode.OK || m.Code == "CONFLICT", m.Body));
+        }
+
+        await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(10), []);
+    }
+
+    [Fact]
+    public async Task f002_no_device_takes_a_servers_own_key_and_no_refused_row_takes_a_server_down()
+    {
+        LabClient.Required();
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        var device = await user.NewDeviceAsync(region: "us-east");
+        var serversKey = (await LabServer.Vpn1.ViewAsync(stack)).Text("public_key");
+        (await user.RegisterDeviceAsync("Poison", "us-east", serversKey)).IsProblem(409, "CONFLICT");
+        (await user.SendAsync(HttpMethod.Post, $"/api/v1/devices/{device.Id}/rotate-key", new { public_key = serversKey })).IsProblem(409, "CONFLICT");
+
+        // A row that the server is sure to refuse, however it came to be there.
+        var server = await LabServer.Vpn1.IdAsync(stack);
+        await ExecuteAsync($"insert into cvault.peers select server_id, '{serversKey}', gen_random_uuid(), user_id, tenant_id, '10.8.255.9/32', preshared_key, true, false, nextval('cvault.peer_revision'), 0, now() from cvault.peers where device_id = '{device.Id}'");
+        try
+        {
+            for (var i = 0; i < 3; i++) await (await (await stack.NewTenantAsync()).NewUserAsync()).NewDeviceAsync(region: "us-east");
+            (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/servers/{server}/resync")).Is(HttpStatusCode.Accepted);
+            await Task.Delay(TimeSpan.FromSeconds(3));
+            await (await (await stack.NewTenantAsync()).NewUserAsync()).NewDeviceAsync(region: "us-east");
+            Assert.Equal("active", (await LabServer.Vpn1.ViewAsync(stack)).Text("status"));
+        }
+        finally
+        {
+            await ExecuteAsync($"delete from cvault.peers where public_key = '{serversKey}'");
+        }
+
+        await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(10), []);
+    }
+
+    [Fact]
+    public async Task f003_a_key_registered_again_while_its_old_peer_goes_is_the_new_devices_alone()
+    {
+        LabClient.Required();
+        var tenant = await stack.NewTenantAsync();
+        var (one, two) = (await tenant.NewUserAsync(), await tenant.NewUserAsync());
+        var (key, _) = WireGuardKeys.NewPair();
+        var first = (await one.RegisterDeviceAsync("First", "eu-west", key)).Is(HttpStatusCode.Created).Text("device_id");
+        string second;
+        await LabServer.Vpn2.CutManagementAsync();
+        try
+        {
+            (await one.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + first)).Is(HttpStatusCode.OK);
+            second = (await two.RegisterDeviceAsync("Second", "us-east", key)).Is(HttpStatusCode.Created).Text("device_id");
+            await two.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect", new { device_id = second, server_region = "eu-west" });
+        }
+        finally
+        {
+            await LabServer.Vpn2.HealManagementAsync();
+        }
+
+        await Stack.EventuallyAsync("vpn2 answers again", TimeSpan.FromSeconds(30), async () => (await LabServer.Vpn2.ViewAsync(stack)).Text("status") == "active");
+        await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(15), []);
+        (await two.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + second)).Is(HttpStatusCode.OK);
+        await Stack.EventuallyAsync("the key is on no server", TimeSpan.FromSeconds(15), async () => !await LabServer.Vpn1.HasAsync(key) && !await LabServer.Vpn2.HasAsync(key));
+        await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(10), []);
+    }
+
+    [Fact]
+    public async Task f004_no_device_registered_during_a_suspension_stays_on_a_server()
+    {
+        LabClient.Required();
+        for (var round = 0; round < 8; round++)
+        {
+            var tenant = await stack.NewTenantAsync();
+            var users = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => tenant.NewUserAsync()));
+            var registrations = users.Select(u => u.RegisterDeviceAsync()).ToArray();
+            var suspension = stack.AsOperatorAsync(HttpMethod.Delete, "/admin/tenants/" + tenant.Id);
+            await Task.WhenAll([.. registrations, suspension]);
+            (await suspension).Is(HttpStatusCode.OK);
+            Assert.Equal(0L, await CountAsync($"select count(*) from cvault.peers where tenant_id = '{tenant.Id}' and wanted and not suspended"));
+        }
+
+        await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(10), []);
+    }
+
+    [Fact]
+    public async Task f005_the_stored_hash_of_a_body_is_of_no_use_without_the_key()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var key = Guid.NewGuid().ToString();
+        const string body = """{"email":"alice@corp.example","password":"Summer2026!"}""";
+        (await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/register", body, key)).Is(HttpStatusCode.Created);
+        var plain = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(body)));
+        Assert.Equal(0L, await CountAsync($"select count(*) from cvault.idempotency_keys where encode(request_hash, 'hex') = '{plain}'"));
+        Assert.Equal("true", (await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/register", body, key)).Headers["Idempotent-Replayed"]);
+    }
+
+    [Fact]
+    public async Task f006_no_refresh_outlives_the_revocation_of_its_family()
+    {
+        var tenant = await stack.NewTenantAsync();
+        for (var round = 0; round < 5; round++)
+        {
+            var user = await tenant.NewUserAsync();
+            var live = (await RefreshAsync(tenant, user.RefreshToken)).Is(HttpStatusCode.OK).Text("refresh_token");
+            await ExecuteAsync($"update cvault.refresh_tokens set used_at = now() - interval '1 minute' where user_id = '{user.Id}' and used_at is not null");
+
+            await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => RefreshAsync(tenant, user.RefreshToken)).Concat(Enumerable.Range(0, 6).Select(_ => RefreshAsync(tenant, live))));
+
+            Assert.Equal(0L, await CountAsync($"select count(*) from cvault.refresh_tokens where user_id = '{user.Id}'"));
+        }
+    }
+
+    [Theory]
+    [InlineData("dns", "fe80::1%\nPostUp = id")]
+    [InlineData("dns", "0x7f.1")]
+    [InlineData("endpoint_host", "fe80::1%a\nPostUp=x")]
+    [InlineData("endpoint_host", "a b")]
+    [InlineData("ssh_host", "fe80::1%a\nx")]
+    [InlineData("address_pool", "10.8.0.1/16")]
+    [InlineData("address_pool6", "fd00::%a\n/64")]
+    public async Task f007_nothing_of_a_server_can_become_a_line_of_a_config(string field, string value)
+    {
+        var body = new System.Text.Json.Nodes.JsonObject { ["name"] = "f007", ["region"] = "moon", ["endpoint_host"] = "203.0.113.1", ["ssh_host"] = "203.0.113.1" };
+        body[field] = field == "dns" ? new System.Text.Json.Nodes.JsonArray(value) : value;
+        var answer = await stack.AsOperatorAsync(HttpMethod.Post, "/admin/servers", body);
+        answer.IsProblem(400, "VALIDATION_FAILED");
+        Assert.Contains(field, answer.BadFields);
+    }
+
+    [Fact]
+    public async Task f008_a_flood_of_logins_with_keys_leaves_connections_for_the_others()
+    {
+        var (loud, quiet) = (await stack.NewTenantAsync(), await stack.NewTenantAsync());
+        var user = await quiet.NewUserAsync();
+        var flood = Task.WhenAll(Enumerable.Range(0, 150).Select(i =>
+            loud.SendAsync(HttpMethod.Post, "/api/v1/auth/login", new { email = $"u{i}@example.com", password = Scenarios.Password }, Guid.NewGuid().ToString())));
+        while (!flood.IsCompleted) (await user.SendAsync(HttpMethod.Get, "/api/v1/devices")).Is(HttpStatusCode.OK);
+        Assert.All(await flood, a => a.IsProblem(401, "INVALID_CREDENTIALS"));
+    }
+
+    [Fact]
+    public async Task f009_a_server_is_registered_once()
+    {
+        LabClient.Required();
+        var vpn2 = (await LabServer.Vpn2.ViewAsync(stack)).Json;
+        var again = await stack.AsOperatorAsync(HttpMethod.Post, "/admin/servers", new
+        {
+            name = "vpn2-again", region = "eu-west", endpoint_host = "198.51.100.12", ssh_host = vpn2["ssh_host"]!.ToString(), ssh_host_key = vpn2["ssh_host_key"]!.ToString(),
+        });
+        again.IsProblem(409, "CONFLICT");
+    }
+
+    private static Task<Answer> RefreshAsync(TestTenant tenant, string token) => tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/refresh", new { refresh_token = token });
+
+    private async Task ExecuteAsync(string sql)
+    {
+        await using var command = stack.Database.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private async Task<long> CountAsync(string sql)
+    {
+        await using var command = stack.Database.CreateCommand(sql);
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+}
