@@ -18,6 +18,10 @@ public sealed class SecretsTests(Stack stack)
             canaries[name] = (await File.ReadAllTextAsync(Path.Combine(Stack.StateDir, "secrets", file))).Trim();
         }
 
+        // What every other test of this run has sent, too.
+        Plant("the tests' password", Scenarios.Password);
+        Plant("the tests' email domain", "@example.com");
+
         using var watch = new CancellationTokenSource();
         var arguments = WatchArgumentsAsync(watch.Token);
         await ExerciseAsync();
