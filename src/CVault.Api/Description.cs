@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using CVault.Security;
 using CVault.Tenants;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 
 namespace CVault.Api;
@@ -17,7 +16,6 @@ public static partial class Description
     private static readonly string[] Tags = ["Authentication", "Devices", "Connection", "Servers", "Operator", "Platform"];
     private static readonly string[] Inner = ["IResult", "Reply", "PeerChange", "ProblemDetails", "JsonElement"];
     private static readonly string[] Limits = ["bandwidth_limit_gb", "user_limit", "requests_per_minute"];
-    private static readonly string[] Failures = ["400", "401", "403", "404", "409", "422", "503"];
 
     public static void AddDescription(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
@@ -50,7 +48,7 @@ public static partial class Description
             operation.Summary = Words().Replace(operation.OperationId ?? "", " $1").ToLowerInvariant() is { Length: > 0 } words ? char.ToUpperInvariant(words[0]) + words[1..] : null;
             operation.Description = null;
             operation.Tags = new HashSet<OpenApiTagReference> { new(TagOf(path), context.Document) };
-            Responses(operation);
+            Responses(operation, context.Description.HttpMethod, path, endpoint.EndpointMetadata.OfType<IAuthorizeData>().Any());
             if (context.Description.HttpMethod == "POST")
             {
                 operation.Parameters ??= [];
@@ -100,12 +98,29 @@ public static partial class Description
         _ => [],
     };
 
-    private static void Responses(OpenApiOperation operation)
+    /// <summary>The failures that an operation can have, by what it is.</summary>
+    private static IEnumerable<string> Failures(OpenApiOperation operation, string? method, string path, bool secured)
+    {
+        if (operation.RequestBody is not null || operation.Parameters is { Count: > 0 }) yield return "400";
+        if (secured) yield return "401";
+        if (secured) yield return "403";
+        if (path.Contains('{', StringComparison.Ordinal) || path.Contains("/vpn/", StringComparison.Ordinal) || path.EndsWith("/leases", StringComparison.Ordinal)) yield return "404";
+        if (path.EndsWith("/config", StringComparison.Ordinal)) yield return "406";
+        if (method != "GET") yield return "409";
+        if (operation.RequestBody is not null) yield return "413";
+        if (operation.RequestBody is not null) yield return "415";
+        if (method == "POST") yield return "422";
+        if (path == "/admin/servers" && method == "POST") yield return "502";
+        if (secured) yield return "503";
+    }
+
+    private static void Responses(OpenApiOperation operation, string? method, string path, bool secured)
     {
         if (operation.Responses is not { } responses) return;
         // Wolverine lists the type of what an endpoint returns, which here is the reply around the body.
         if (responses.Keys.Any(status => status is "201" or "202")) responses.Remove("200");
-        foreach (var status in Failures)
+        foreach (var known in responses.Keys.Where(k => k[0] is '4' or '5').ToArray()) responses.Remove(known);
+        foreach (var status in Failures(operation, method, path, secured))
         {
             responses[status] = new OpenApiResponse
             {

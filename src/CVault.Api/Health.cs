@@ -27,7 +27,7 @@ public static class Health
                 timestamp = time.GetUtcNow(),
                 db,
                 wg,
-                servers = new { connected = up, total = all.Length, simulated = all.Count(l => l.Server.Transport == ServerTransport.Simulated) },
+                servers = new { connected = up, total = all.Length, host_key_changed = all.Count(l => l.State == LinkState.HostKeyChanged), simulated = all.Count(l => l.Server.Transport == ServerTransport.Simulated) },
             });
         }).AllowAnonymous().ExcludeFromDescription();
     }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using CVault.Security;
 using JasperFx;
-using Marten.Exceptions;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 using Npgsql;

@@ -1,7 +1,5 @@
 using CVault;
 using CVault.Api;
-using CVault.Peers;
-using CVault.Security;
 using CVault.Tenants;
 using JasperFx;
 using JasperFx.CodeGeneration;

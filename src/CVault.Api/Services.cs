@@ -5,11 +5,9 @@ using CVault.Servers;
 using CVault.Sessions;
 using CVault.Tenants;
 using CVault.Users;
-using Marten;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.DataProtection;
-using Npgsql;
 using Wolverine.Http;
 
 namespace CVault.Api;
@@ -27,6 +25,7 @@ public static class Services
         services.AddSingleton(settings.OperatorToken);
         services.AddSingleton<Passwords>();
         services.AddSingleton<PeerConfirmations>();
+        services.AddSingleton<KeyedRequests>();
         services.AddSingleton(s => new Tokens(settings.SigningKey, settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
         services.AddSingleton(new ServerDialer(settings.SshKey));
         services.AddSingleton<Startup>();
@@ -73,45 +72,5 @@ public static class Services
         http.AddMiddleware(typeof(Idempotency), chain => IsCommand(chain) && chain.HttpMethods.Contains("POST"));
 
         static bool IsCommand(HttpChain chain) => !chain.HttpMethods.Contains("GET") && chain.Method.Creates.Any(v => v.VariableType == typeof(Reply));
-    }
-}
-
-/// <summary>
-/// Before the first request: the constraints that Weasel's table model has no word for, and the platform's keys.
-/// </summary>
-public sealed class Startup(NpgsqlDataSource database, IDocumentStore store, LookupKey lookup, MasterKey master) : IHostedService
-{
-    public async Task StartAsync(CancellationToken cancellationToken)
-    {
-        // Marten looks once at each type's table, over a connection of its own. Left to the first requests, those that
-        // hold a transaction would wait for a second connection that the pool no longer has.
-        foreach (var type in Configuration.StoredTypes) await store.Storage.Database.EnsureStorageExistsAsync(type, cancellationToken);
-
-        await using var command = database.CreateCommand(ServerLoad.ConstraintSql);
-        await command.ExecuteNonQueryAsync(cancellationToken);
-        await lookup.LoadOrCreateAsync(database, master, cancellationToken);
-    }
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-}
-
-/// <summary>Forgets what is past its promise.</summary>
-public sealed class Housekeeping(NpgsqlDataSource database, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
-{
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(10), time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try
-            {
-                await Idempotency.SweepAsync(database, time.GetUtcNow(), stoppingToken);
-                await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
-            }
-            catch (NpgsqlException e)
-            {
-                logger.LogWarning("Housekeeping waits for the database: {Reason}", e.Message);
-            }
-        }
     }
 }

@@ -12,11 +12,10 @@ using JasperFx.Events.Projections;
 using JasperFx.MultiTenancy;
 using Marten;
 using Marten.Schema;
-using Npgsql;
 using Marten.Schema.Indexing.Unique;
+using Npgsql;
 using Weasel.Core;
 using Weasel.Postgresql;
-using Weasel.Postgresql.Tables.Indexes;
 
 namespace CVault;
 
@@ -91,7 +90,6 @@ public static class Configuration
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
-        store.Schema.For<ApiKey>().SingleTenanted();
         store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex);
         store.Schema.For<Device>().UniqueIndex(UniqueIndexType.Computed, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
         store.Schema.For<Device>().Index(d => d.UserId);

@@ -1,6 +1,5 @@
 using System.Web;
 using Npgsql;
-using Weasel.Core;
 using Weasel.Postgresql;
 
 namespace CVault;
@@ -26,11 +25,11 @@ public static class Database
             : new NpgsqlConnectionStringBuilder(url);
 
         // The pool's DISCARD ALL throws away the append function's cached plans at every checkout: the largest single
-        // cost of a write (stack-notes 2). The price: no session SET, LISTEN or temp table on pooled connections.
+        // cost of a write. The price: no session SET, LISTEN or temp table on pooled connections.
         builder.NoResetOnClose = true;
-        // And no automatic preparation, though stack-notes ask for it: an automatically prepared statement whose values
-        // the server refuses leaves the connection out of step for whoever gets it next (npgsql/npgsql#6391, seen here
-        // with 10.0.3 and held by PreparedStatementTests; ops/decisions/0006).
+        // And no automatic preparation: an automatically prepared statement whose values
+        // the server refuses leaves the connection out of step for whoever gets it next (npgsql/npgsql#6391, in
+        // 10.0.3; ops/decisions/0006).
         builder.MaxAutoPrepare = 0;
         // Npgsql's defaults are 15 s and 100; a request is better refused soon than kept waiting.
         if (builder.Timeout == 15) builder.Timeout = 5;

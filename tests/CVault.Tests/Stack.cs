@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using Npgsql;
 
 [assembly: Xunit.AssemblyFixture(typeof(CVault.Tests.Stack))]

@@ -1,7 +1,7 @@
+using System.Text.Json.Serialization;
 using CVault.Security;
 using CVault.Tenants;
 using JasperFx.Events;
-using System.Text.Json.Serialization;
 
 namespace CVault.Devices;
 
@@ -13,7 +13,8 @@ public enum DeviceStatus { Active, Revoked }
 /// <param name="PresharedKey">The peer's preshared key, sealed.</param>
 /// <param name="Custody">Who has the private key.</param>
 /// <param name="Home">Where its peer is.</param>
-public sealed record DeviceRegistered(Guid UserId, Sealed Name, string PublicKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome Home);
+/// <param name="At">When, by the clock that the answer went by.</param>
+public sealed record DeviceRegistered(Guid UserId, Sealed Name, string PublicKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome Home, DateTimeOffset At);
 
 /// <summary>The device's peer stands on another server now, under another address.</summary>
 public sealed record DeviceMoved(DeviceHome From, DeviceHome To);
@@ -21,7 +22,7 @@ public sealed record DeviceMoved(DeviceHome From, DeviceHome To);
 /// <summary>The device has other keys from now on.</summary>
 public sealed record DeviceKeyRotated(Guid ServerId, string OldPublicKey, string PublicKey, Sealed PresharedKey, KeyCustody Custody);
 
-/// <param name="Reason"><c>user</c> or <c>operator</c>.</param>
+/// <param name="Reason"><c>user</c>.</param>
 public sealed record DeviceRevoked(string Reason);
 
 /// <summary>The server that a device's config names and the addresses that it has there.</summary>
@@ -43,7 +44,7 @@ public sealed record Device(
     public const string NamePurpose = "device-name", PresharedKeyPurpose = "preshared-key", PrivateKeyPurpose = "private-key";
 
     public static Device Create(IEvent<DeviceRegistered> e) => new(
-        e.StreamId, e.Data.UserId, e.Data.Name, e.Data.PublicKey, e.Data.PublicKey, e.Data.PresharedKey, e.Data.Custody, e.Data.Home, DeviceStatus.Active, e.Timestamp);
+        e.StreamId, e.Data.UserId, e.Data.Name, e.Data.PublicKey, e.Data.PublicKey, e.Data.PresharedKey, e.Data.Custody, e.Data.Home, DeviceStatus.Active, e.Data.At);
 
     public Device Apply(DeviceMoved e) => this with { Home = e.To };
 

@@ -1,7 +1,6 @@
 using System.Security.Claims;
 using CVault.Security;
 using CVault.Servers;
-using JasperFx;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
@@ -29,7 +28,7 @@ public static class GetDeviceConfig
     {
         if (await ReadDevices.OwnAsync(session, principal, deviceId, cancellation) is not { } device
             || await DataKeys.LoadAsync(session, master, device.UserId, cancellation) is not { } key
-            || await LoadServerAsync(session, device.Home.ServerId, cancellation) is not { } server)
+            || await session.LoadServerAsync(device.Home.ServerId, cancellation) is not { } server)
         {
             return new ProblemResult(Problems.NotFound());
         }
@@ -46,10 +45,6 @@ public static class GetDeviceConfig
             _ => Reply.Ok(new DeviceConfigView(deviceId, config, privateKey is not null)),
         };
     }
-
-    /// <summary>A server as any tenant's session reads it: servers are the platform's.</summary>
-    public static Task<Server?> LoadServerAsync(IQuerySession session, Guid serverId, CancellationToken cancellation) =>
-        session.ForTenant(StorageConstants.DefaultTenantId).LoadAsync<Server>(serverId, cancellation);
 
     /// <summary>The offered media type that the caller likes best; null when it takes none of them.</summary>
     private static string? Wanted(HttpRequest request)

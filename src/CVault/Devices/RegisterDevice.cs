@@ -1,12 +1,11 @@
+using System.Security.Claims;
 using CVault.IpLeases;
 using CVault.Security;
 using CVault.Servers;
 using CVault.Tenants;
-using CVault.Users;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
-using System.Security.Claims;
 using Wolverine;
 using Wolverine.Http;
 using Wolverine.Marten;
@@ -39,7 +38,7 @@ public sealed record RegisteredDeviceView : IPeerReply
 }
 
 /// <summary>All that a registration needs, read and taken inside its transaction.</summary>
-public sealed record Registration(Guid DeviceId, DataKey DataKey, Tenant Tenant, Server Server, IpLease Lease);
+public sealed record Registration(Guid DeviceId, DataKey DataKey, Tenant Tenant, Server Server, IpLease Lease, DateTimeOffset Now);
 
 /// <summary><c>POST /api/v1/devices</c>: a new device of the logged-in user, with an address, a peer and a config.</summary>
 public static class RegisterDeviceEndpoint
@@ -75,17 +74,17 @@ public static class RegisterDeviceEndpoint
 
         var now = time.GetUtcNow();
         var deviceId = Guid.CreateVersion7(now);
-        var server = (await session.ForTenant(JasperFx.StorageConstants.DefaultTenantId).LoadAsync<Server>(serverId, cancellation))!;
+        var server = (await session.LoadServerAsync(serverId, cancellation))!;
         return await AddressPool.GrantAsync(session, server, deviceId, now, cancellation) is { } lease
-            ? (new Registration(deviceId, dataKey, tenant, server, lease), WolverineContinue.NoProblems)
+            ? (new Registration(deviceId, dataKey, tenant, server, lease, now), WolverineContinue.NoProblems)
             : (null, Problems.PoolExhausted());
     }
 
     [WolverinePost("/api/v1/devices", OperationId = "registerDevice"), Authorize(Policies.User)]
     [ProducesResponseType<RegisteredDeviceView>(201)]
-    public static (Reply, IMartenOp, IMartenOp, IMartenOp, OutgoingMessages) Post(RegisterDevice command, Registration registration, TimeProvider time)
+    public static (Reply, IMartenOp, IMartenOp, IMartenOp, OutgoingMessages) Post(RegisterDevice command, Registration registration)
     {
-        var (deviceId, dataKey, tenant, server, lease) = registration;
+        var (deviceId, dataKey, tenant, server, lease, now) = registration;
         var (publicKey, privateKey) = command.PublicKey is { } own ? (own, null) : WireGuardKeys.NewPair();
         var presharedKey = WireGuardKeys.NewPresharedKey();
         var home = new DeviceHome(server.Id, lease.Address, lease.Address6);
@@ -101,12 +100,12 @@ public static class RegisterDeviceEndpoint
                 PublicKey = publicKey,
                 ServerId = server.Id,
                 ServerRegion = server.Region,
-                CreatedAt = time.GetUtcNow(),
+                CreatedAt = now,
             })
             { Location = $"/api/v1/devices/{deviceId}", Peer = new PeerChange(server.Id, publicKey, Wanted: true) },
             MartenOps.StartStream<Device>(deviceId, new DeviceRegistered(
                 dataKey.UserId, dataKey.Seal(Device.NamePurpose, name), publicKey, dataKey.Seal(Device.PresharedKeyPurpose, presharedKey),
-                privateKey is null ? KeyCustody.Client : KeyCustody.Managed, home)),
+                privateKey is null ? KeyCustody.Client : KeyCustody.Managed, home, now)),
             privateKey is null ? MartenOps.Nothing() : MartenOps.Insert(new DevicePrivateKey(deviceId, dataKey.Seal(Device.PrivateKeyPurpose, privateKey))),
             AddressPool.Granted(lease, tenant.Id, deviceId),
             [new ReconcileServer(server.Id)]);

@@ -27,7 +27,7 @@ public static class RevokeDevice
     public static async Task<(Server?, ProblemDetails)> LoadAsync(Guid deviceId, ClaimsPrincipal principal, IDocumentSession session, CancellationToken cancellation)
     {
         if (await ReadDevices.OwnAsync(session, principal, deviceId, cancellation) is not { } device) return (null, Problems.NotFound());
-        return (await GetDeviceConfig.LoadServerAsync(session, device.Home.ServerId, cancellation), WolverineContinue.NoProblems);
+        return (await session.LoadServerAsync(device.Home.ServerId, cancellation), WolverineContinue.NoProblems);
     }
 
     [WolverineDelete("/api/v1/devices/{deviceId}", OperationId = "revokeDevice"), Authorize(Policies.User)]

@@ -45,7 +45,7 @@ public static class RotateKeyEndpoint
         if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.UserId != principal.UserId()) return (null, Problems.NotFound());
         if (device.Custody == KeyCustody.Client && command.PublicKey is null) return (null, Problems.Validation(("public_key", "This device makes its own keys: send the new public one.")));
         if (await DataKeys.LoadAsync(session, master, device.UserId, cancellation) is not { } dataKey) return (null, Problems.NotFound());
-        var server = (await GetDeviceConfig.LoadServerAsync(session, device.Home.ServerId, cancellation))!;
+        var server = (await session.LoadServerAsync(device.Home.ServerId, cancellation))!;
         return (new Rotation(command, device, server, dataKey), WolverineContinue.NoProblems);
     }
 

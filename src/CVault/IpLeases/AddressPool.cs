@@ -1,10 +1,7 @@
 using System.Net;
 using CVault.Servers;
 using JasperFx;
-using JasperFx.Events;
 using Marten;
-using Marten.Events.Projections;
-using Marten.Storage;
 using Npgsql;
 using Weasel.Postgresql.Tables;
 using Wolverine.Marten;
@@ -76,17 +73,5 @@ public static class AddressPool
     private sealed class LeaseOp(Action<IDocumentSession> effect) : IMartenOp
     {
         public void Execute(IDocumentSession session) => effect(session);
-    }
-}
-
-/// <summary>A new server's addresses become rows in the transaction that registers it.</summary>
-public partial class AddressPoolProjection : EventProjection
-{
-    public void Project(IEvent<ServerRegistered> e, IDocumentOperations operations)
-    {
-        var (first, last) = Pool.Numbers(IPNetwork.Parse(e.Data.AddressPool));
-        operations.QueueSqlCommand(
-            $"insert into {Database.Schema}.addresses (server_id, number, free_from) select ?, n, '-infinity' from generate_series(?, ?) n",
-            e.StreamId, first, last);
     }
 }

@@ -6,7 +6,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Npgsql;
 using Wolverine.Http;
-using Wolverine.Marten;
 
 namespace CVault.Peers;
 

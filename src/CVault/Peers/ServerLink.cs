@@ -15,7 +15,6 @@ public enum LinkState { Connecting, Up, Down, HostKeyChanged }
 /// </summary>
 public sealed class ServerLink(
     Server registered, ServerDialer dialer, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, TimeProvider time, ILogger logger)
-    : IDisposable
 {
     /// <summary>How often all peers are compared.</summary>
     public static readonly TimeSpan FullPass = TimeSpan.FromSeconds(30);
@@ -24,7 +23,7 @@ public sealed class ServerLink(
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
     private const int BatchSize = 2000;
 
-    private readonly SemaphoreSlim wake = new(0, 1);
+    private readonly Signal wake = new();
     private volatile bool resync;
     private bool passDue;
 
@@ -36,20 +35,8 @@ public sealed class ServerLink(
     /// <summary>As it was last read; the address that the link dials does not change during its life.</summary>
     public Server Server { get; set; } = registered;
 
-    public void Dispose() => wake.Dispose();
-
     /// <summary>Something about the server's peers may have changed.</summary>
-    public void Wake()
-    {
-        try
-        {
-            if (wake.CurrentCount == 0) wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // Two woke it at once; once is enough.
-        }
-    }
+    public void Wake() => wake.Give();
 
     /// <summary>An operator wants a full pass now, and whatever it removes is meant.</summary>
     public void Resync()
@@ -79,8 +66,17 @@ public sealed class ServerLink(
             catch (Exception e)
             {
                 // Whatever it was, the connection is not trusted any more: SSH takes minutes to notice what we have seen.
-                State = e is HostKeyChangedException ? LinkState.HostKeyChanged : LinkState.Down;
-                if (failures++ == 0 || State == LinkState.HostKeyChanged) logger.LogWarning("Link to server {Server} is down: {Reason}", Server.Name, e.Message);
+                var state = e is HostKeyChangedException ? LinkState.HostKeyChanged : LinkState.Down;
+                if (e is HostKeyChangedException changed && State != state)
+                {
+                    logger.LogError("ALARM server {Server} shows another host key than the pinned one: {Shown}. Nothing is sent to it", Server.Name, changed.Shown);
+                }
+                else if (failures++ == 0)
+                {
+                    logger.LogWarning("Link to server {Server} is down: {Reason}", Server.Name, e.Message);
+                }
+
+                State = state;
                 await TrySetReachableAsync(false, cancellation);
                 await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(5000, 250 << Math.Min(failures, 5))), time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
@@ -193,6 +189,7 @@ public sealed class ServerLink(
             remove = [];
         }
 
+        var synced = false;
         foreach (var key in remove) logger.LogWarning("Server {Server}: removing unknown peer {PublicKey}", Server.Name, key);
         try
         {
@@ -204,13 +201,16 @@ public sealed class ServerLink(
             // Perhaps its own file knows a peer that its interface does not show, and an address is taken: all at once,
             // then. If that is refused too, some row is bad: the others one by one, and no row ends the connection.
             logger.LogWarning("Server {Server} refused a correction: {Reason}", Server.Name, refusal.Message);
-            if (remove.Count < diff.Remove.Count || !await TryAsync(() => connection.SyncAsync([.. wanted.Values])))
+            synced = remove.Count == diff.Remove.Count && await TryAsync(() => connection.SyncAsync([.. wanted.Values]));
+            if (!synced)
             {
                 foreach (var peer in diff.Add) await TryAsync(() => connection.ApplyAsync([peer], []));
             }
         }
 
-        logger.LogInformation("Server {Server}: pass over {There} peers mended {Added} and removed {Removed}", Server.Name, dump.Peers.Count, diff.Add.Count, remove.Count);
+        logger.LogInformation(
+            "Server {Server}: pass over {There} peers found {Wrong} missing or wrong and {Unknown} unknown, of which {Removed} removed{Synced}",
+            Server.Name, dump.Peers.Count, diff.Add.Count, diff.Remove.Count, remove.Count, synced ? ", all set anew" : "");
     }
 
     private async Task<bool> TryAsync(Func<Task> exchange)

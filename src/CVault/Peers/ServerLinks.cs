@@ -2,14 +2,10 @@ using System.Collections.Concurrent;
 using CVault.Security;
 using CVault.Servers;
 using Marten;
-using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Wolverine.Attributes;
-using Wolverine.Http;
-using Wolverine.Marten;
 
 namespace CVault.Peers;
 
@@ -20,17 +16,14 @@ public sealed class ServerLinks(
 {
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(10);
     private readonly ConcurrentDictionary<Guid, (ServerLink Link, Task Run, CancellationTokenSource Stop)> links = new();
-    private readonly SemaphoreSlim changed = new(0, 1);
+    private readonly Signal changed = new();
 
     public IEnumerable<ServerLink> All => links.Values.Select(l => l.Link);
 
     public ServerLink? Of(Guid serverId) => links.TryGetValue(serverId, out var entry) ? entry.Link : null;
 
     /// <summary>A server was registered or changed: look now rather than at the next tick.</summary>
-    public void LookNow()
-    {
-        if (changed.CurrentCount == 0) changed.Release();
-    }
+    public void LookNow() => changed.Give();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -46,7 +39,7 @@ public sealed class ServerLinks(
                 logger.LogWarning("The servers could not be read: {Reason}", e.Message);
             }
 
-            await changed.WaitAsync(Look, stoppingToken).ContinueWith(static _ => { }, TaskScheduler.Default);
+            await changed.WaitAsync(Look, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         foreach (var (_, run, stop) in links.Values)
@@ -92,21 +85,5 @@ public static class WakeServers
     public static async Task Handle(TenantAccessChanged message, ServerLinks links, NpgsqlDataSource database, CancellationToken cancellation)
     {
         foreach (var serverId in await PeerTable.ServersOfAsync(database, message.TenantId, cancellation)) links.Of(serverId)?.Wake();
-    }
-}
-
-/// <summary>A full pass was ordered.</summary>
-public sealed record ResyncView(Guid ServerId, string Status);
-
-/// <summary><c>POST /admin/servers/{serverId}/resync</c>: a full pass now, which may remove however many peers are unknown.</summary>
-public static class ResyncServer
-{
-    [WolverinePost("/admin/servers/{serverId}/resync", OperationId = "resyncServer"), NotTenanted, Authorize(Policies.Operator)]
-    [Microsoft.AspNetCore.Mvc.ProducesResponseType<ResyncView>(202)]
-    public static IResult Post(Guid serverId, ServerLinks links)
-    {
-        if (links.Of(serverId) is not { } link) return new ProblemResult(Problems.NotFound());
-        link.Resync();
-        return new Reply(202, new ResyncView(serverId, "ordered"));
     }
 }

@@ -22,9 +22,6 @@ namespace CVault.Security;
 public static class Idempotency
 {
     private const string Feature = "cvault.idempotency", PlaceItem = "cvault.idempotency.place";
-
-    /// <summary>How many requests with a key may be under way at once: half of the connection pool.</summary>
-    private static readonly SemaphoreSlim Places = new(25);
     private static readonly TimeSpan Kept = TimeSpan.FromHours(24);
 
     public static Table Schema()
@@ -41,7 +38,7 @@ public static class Idempotency
 
     /// <summary>Wolverine middleware, before the endpoint loads anything: claims the key or replays its answer.</summary>
     public static async Task<IResult> BeforeAsync(
-        HttpContext http, IDocumentSession session, TimeProvider time, MasterKey master, LookupKey lookup, CancellationToken cancellation)
+        HttpContext http, IDocumentSession session, TimeProvider time, MasterKey master, LookupKey lookup, KeyedRequests keyed, CancellationToken cancellation)
     {
         var key = http.Request.Headers["Idempotency-Key"].ToString();
         if (key.Length == 0 || !HttpMethods.IsPost(http.Request.Method)) return WolverineContinue.Result();
@@ -55,8 +52,7 @@ public static class Idempotency
 
         // From here on a database connection is held, while a password is hashed or another request's claim is waited
         // for. Requests with keys share some of the connections, so that those without, and other tenants, go on.
-        var place = new Place();
-        await Places.WaitAsync(cancellation);
+        var place = await keyed.EnterAsync(cancellation);
         http.Items[PlaceItem] = place;
         http.Response.RegisterForDispose(place);
 
@@ -132,7 +128,7 @@ public static class Idempotency
     private static string Subject(byte[] claim) => "idempotency:" + Convert.ToHexStringLower(claim);
 
     /// <summary>The work is committed: what follows only waits for a server.</summary>
-    public static void Leave(HttpContext http) => (http.Items[PlaceItem] as Place)?.Dispose();
+    public static void Leave(HttpContext http) => (http.Items[PlaceItem] as IDisposable)?.Dispose();
 
     /// <summary>The endpoint and its ids, however the caller spelled the path.</summary>
     private static string RouteOf(HttpContext http) =>
@@ -148,17 +144,6 @@ public static class Idempotency
         return body;
     }
 
-    /// <summary>Given back once, whoever does it first.</summary>
-    private sealed class Place : IDisposable
-    {
-        private int given;
-
-        public void Dispose()
-        {
-            if (Interlocked.Exchange(ref given, 1) == 0) Places.Release();
-        }
-    }
-
     private sealed class Replay(int status, string? location, byte[] body) : IResult
     {
         public async Task ExecuteAsync(HttpContext httpContext)
@@ -168,6 +153,29 @@ public static class Idempotency
             if (location is not null) httpContext.Response.Headers.Location = location;
             httpContext.Response.ContentType = "application/json";
             await httpContext.Response.Body.WriteAsync(body, httpContext.RequestAborted);
+        }
+    }
+}
+
+/// <summary>How many requests with an idempotency key may be under way at once: as many as half of the connection pool.</summary>
+public sealed class KeyedRequests(NpgsqlDataSource database)
+{
+    private readonly SemaphoreSlim places = new(Math.Max(1, new NpgsqlConnectionStringBuilder(database.ConnectionString).MaxPoolSize / 2));
+
+    /// <summary>Waits for a place; disposing it, once or more often, gives it back.</summary>
+    public async Task<IDisposable> EnterAsync(CancellationToken cancellation)
+    {
+        await places.WaitAsync(cancellation);
+        return new Place(places);
+    }
+
+    private sealed class Place(SemaphoreSlim places) : IDisposable
+    {
+        private int given;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref given, 1) == 0) places.Release();
         }
     }
 }

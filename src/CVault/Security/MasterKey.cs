@@ -5,7 +5,8 @@ namespace CVault.Security;
 
 /// <summary>
 /// The key that wraps every other key at rest. It comes from the environment or a file, never from the database:
-/// 32 random bytes in base64. What it wraps carries its id, so that a later key can take over while old rows remain.
+/// 32 random bytes in base64. Rows say by its id which key wrapped them; there is no second key yet, and the process
+/// does not start with another than the one that the database was made with.
 /// </summary>
 public sealed class MasterKey
 {

@@ -24,18 +24,20 @@ public sealed class Passwords : IDisposable
     public async Task<string> HashAsync(string password, CancellationToken cancellation)
     {
         var salt = RandomNumberGenerator.GetBytes(SaltSize);
-        return Encode(salt, await ComputeAsync(password, salt, cancellation));
+        return Encode(salt, await ComputeAsync(password, salt, MemoryKiB, Passes, cancellation));
     }
 
     /// <summary>Costs the same whether there is a hash to compare with or not, so that time tells nothing.</summary>
     public async Task<bool> VerifyAsync(string password, string? hash, CancellationToken cancellation)
     {
-        var fields = (hash ?? decoy)[Prefix.Length..].Split('$');
-        var computed = await ComputeAsync(password, FromUnpadded(fields[0]), cancellation);
-        return CryptographicOperations.FixedTimeEquals(computed, FromUnpadded(fields[1])) && hash is not null;
+        // $argon2id$v=19$m=…,t=…,p=1$salt$hash: what was hashed with other parameters than today's is verified with its own.
+        var fields = (hash ?? decoy).Split('$');
+        var parameters = fields[3].Split(',').Select(p => long.Parse(p.AsSpan(2), CultureInfo.InvariantCulture)).ToArray();
+        var computed = await ComputeAsync(password, FromUnpadded(fields[4]), parameters[0], parameters[1], cancellation);
+        return CryptographicOperations.FixedTimeEquals(computed, FromUnpadded(fields[5])) && hash is not null;
     }
 
-    private async Task<byte[]> ComputeAsync(string password, byte[] salt, CancellationToken cancellation)
+    private async Task<byte[]> ComputeAsync(string password, byte[] salt, long memoryKiB, long passes, CancellationToken cancellation)
     {
         await cores.WaitAsync(cancellation);
         try
@@ -44,7 +46,7 @@ public sealed class Passwords : IDisposable
             {
                 var argon2 = PasswordBasedKeyDerivationAlgorithm.Argon2id(new Argon2Parameters
                 {
-                    DegreeOfParallelism = 1, MemorySize = MemoryKiB, NumberOfPasses = Passes,
+                    DegreeOfParallelism = 1, MemorySize = memoryKiB, NumberOfPasses = passes,
                 });
                 return argon2.DeriveBytes(Encoding.UTF8.GetBytes(password), salt, HashSize);
             }, cancellation);

@@ -93,7 +93,7 @@ public static class RegisterServerEndpoint
         var registered = new ServerRegistered(
             command.Name!.Trim(), command.Region!, command.EndpointHost!, command.EndpointPort, found.Identity.PublicKey, transport,
             transport == ServerTransport.Ssh ? new SshAddress(command.SshHost!, command.SshPort, command.SshUser, found.HostKey) : null,
-            command.AddressPool, command.AddressPool6 ?? RandomUla(), command.Dns, command.Capacity, status);
+            command.AddressPool, command.AddressPool6 ?? RandomUla(), command.Dns, command.Capacity, status, now);
         var server = new Server(
             id, registered.Name, registered.Region, registered.EndpointHost, registered.EndpointPort, registered.PublicKey, transport, registered.Ssh,
             registered.AddressPool, registered.AddressPool6, registered.Dns, registered.Capacity, status, now);

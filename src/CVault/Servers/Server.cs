@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text.Json.Serialization;
+using JasperFx;
 using JasperFx.Events;
+using Marten;
 
 namespace CVault.Servers;
 
@@ -34,9 +36,10 @@ public enum ServerTransport
 /// <param name="AddressPool6">The devices' IPv6 network (ULA, /64), beside it.</param>
 /// <param name="Dns">The resolvers that configs name.</param>
 /// <param name="Capacity">How many devices it may have.</param>
+/// <param name="At">When, by the clock that the answer went by.</param>
 public sealed record ServerRegistered(
     string Name, string Region, string EndpointHost, int EndpointPort, string PublicKey, ServerTransport Transport, SshAddress? Ssh,
-    string AddressPool, string AddressPool6, string[] Dns, int Capacity, ServerStatus Status);
+    string AddressPool, string AddressPool6, string[] Dns, int Capacity, ServerStatus Status, DateTimeOffset At);
 
 /// <summary>Where a server's sshd listens and how we know it is that server.</summary>
 /// <param name="Host">Name or address.</param>
@@ -54,6 +57,13 @@ public sealed record ServerStatusChanged(ServerStatus Status);
 /// <summary>The server's sshd is reached elsewhere now; its host key stays the pinned one.</summary>
 public sealed record ServerSshMoved(string Host, int Port);
 
+/// <summary>Reading a server from any tenant's session: servers are the platform's.</summary>
+public static class ServerReads
+{
+    public static Task<Server?> LoadServerAsync(this IQuerySession session, Guid serverId, CancellationToken cancellation) =>
+        session.ForTenant(StorageConstants.DefaultTenantId).LoadAsync<Server>(serverId, cancellation);
+}
+
 /// <summary>One WireGuard host of the shared pool. Of the platform, not of a tenant.</summary>
 public sealed record Server(
     Guid Id, string Name, string Region, string EndpointHost, int EndpointPort, string PublicKey, ServerTransport Transport, SshAddress? Ssh,
@@ -61,7 +71,7 @@ public sealed record Server(
 {
     public static Server Create(IEvent<ServerRegistered> e) => new(
         e.StreamId, e.Data.Name, e.Data.Region, e.Data.EndpointHost, e.Data.EndpointPort, e.Data.PublicKey, e.Data.Transport, e.Data.Ssh,
-        e.Data.AddressPool, e.Data.AddressPool6, e.Data.Dns, e.Data.Capacity, e.Data.Status, e.Timestamp);
+        e.Data.AddressPool, e.Data.AddressPool6, e.Data.Dns, e.Data.Capacity, e.Data.Status, e.Data.At);
 
     public Server Apply(ServerRegionChanged e) => this with { Region = e.Region };
 

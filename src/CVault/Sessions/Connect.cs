@@ -62,11 +62,11 @@ public static class ConnectEndpoint
         if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.UserId != principal.UserId()) return (null, Problems.NotFound());
 
         var current = await session.Query<Session>().FirstOrDefaultAsync(s => s.LiveDevice == deviceId, cancellation);
-        var home = (await GetDeviceConfig.LoadServerAsync(session, device.Home.ServerId, cancellation))!;
+        var home = (await session.LoadServerAsync(device.Home.ServerId, cancellation))!;
         if (command.ServerRegion is null || command.ServerRegion == home.Region) return (new Connection(device, current, home, home, null, null), WolverineContinue.NoProblems);
 
         if (await ServerLoad.PlaceAsync(session, command.ServerRegion, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
-        var server = (await GetDeviceConfig.LoadServerAsync(session, serverId, cancellation))!;
+        var server = (await session.LoadServerAsync(serverId, cancellation))!;
         if (await AddressPool.GrantAsync(session, server, deviceId, time.GetUtcNow(), cancellation) is not { } lease) return (null, Problems.PoolExhausted());
 
         var dataKey = (await DataKeys.LoadAsync(session, master, device.UserId, cancellation))!;
@@ -115,7 +115,6 @@ public static class ConnectEndpoint
                 ServerRegion = server.Region,
                 AssignedIp = address,
                 Config = config,
-                PeerStatus = PeerStatuses.Pending,
             })
             { Peer = new PeerChange(server.Id, device.PublicKey, Wanted: true) },
             ops,

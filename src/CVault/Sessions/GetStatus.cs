@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using CVault.Devices;
 using CVault.Security;
+using CVault.Servers;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
@@ -31,7 +32,7 @@ public static class GetStatus
         var views = new List<SessionView>();
         foreach (var s in active.Where(s => deviceId is null || s.DeviceId == deviceId))
         {
-            var server = (await GetDeviceConfig.LoadServerAsync(session, s.ServerId, cancellation))!;
+            var server = (await session.LoadServerAsync(s.ServerId, cancellation))!;
             views.Add(new SessionView(s.Id, s.DeviceId, server.EndpointHost, server.EndpointPort, server.Region, s.Address, s.ConnectedAt));
         }
 

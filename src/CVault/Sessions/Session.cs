@@ -1,4 +1,3 @@
-using CVault.Devices;
 using JasperFx.Events;
 
 namespace CVault.Sessions;

@@ -1,6 +1,5 @@
 using CVault.Security;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Wolverine.Http;
 using Wolverine.Marten;
@@ -37,7 +36,8 @@ public static class CreateTenant
         var created = new TenantCreated(
             command.Name!.Trim(),
             Names.TryParse<TenantStatus>(command.Status, out var status) ? status : TenantStatus.Active,
-            command.ApplyTo(new TenantSettings()));
+            command.ApplyTo(new TenantSettings()),
+            now);
         var view = TenantView.Of(new Tenant(id, created.Name, created.Status, created.Settings, now));
 
         return (

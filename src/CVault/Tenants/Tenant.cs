@@ -1,6 +1,6 @@
-using JasperFx.Events;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using JasperFx.Events;
 
 namespace CVault.Tenants;
 
@@ -41,7 +41,8 @@ public sealed record TenantSettings(
         };
 }
 
-public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings);
+/// <param name="At">When, by the clock that the answer went by.</param>
+public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset At);
 
 /// <summary>An API key was issued. The secret's keyed hash stands with the key, never here.</summary>
 public sealed record ApiKeyIssued(string KeyId, ApiKeyKind Kind);
@@ -59,7 +60,7 @@ public sealed record TenantReinstated(TenantStatus Status);
 /// <summary>A business customer. Its stream's id is its tenant id.</summary>
 public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset CreatedAt)
 {
-    public static Tenant Create(IEvent<TenantCreated> e) => new(e.StreamId, e.Data.Name, e.Data.Status, e.Data.Settings, e.Timestamp);
+    public static Tenant Create(IEvent<TenantCreated> e) => new(e.StreamId, e.Data.Name, e.Data.Status, e.Data.Settings, e.Data.At);
 
     public Tenant Apply(TenantRenamed e) => this with { Name = e.Name };
 

@@ -3,7 +3,6 @@ using System.Text.Encodings.Web;
 using CVault.Security;
 using Marten;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -12,7 +11,7 @@ namespace CVault.Tenants;
 /// <summary>
 /// Reads the credentials of a tenant's call: <c>X-API-Key</c> with or without <c>X-API-Secret</c>, and a user's
 /// bearer token. Whatever is sent must be right, even where less would do, and all of it of one tenant.
-/// Two reads of the database: the key and the tenant.
+/// One read of the database for the key, where there is one, and one for the tenant.
 /// </summary>
 public sealed class TenantAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder,

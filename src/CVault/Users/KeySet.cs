@@ -1,7 +1,6 @@
 using CVault.Security;
 using Microsoft.AspNetCore.Authorization;
 using Wolverine.Http;
-using Wolverine.Marten;
 
 namespace CVault.Users;
 

@@ -39,12 +39,7 @@ public static class LoginUser
     {
         var refresh = RefreshToken.NewFamily(credentials.Id, time.GetUtcNow());
         return (
-            Reply.Ok(new TokenView
-            {
-                UserId = credentials.Id,
-                AccessToken = tokens.Issue(credentials.Id, Guid.Parse(session.TenantId)),
-                RefreshToken = refresh.Secret,
-            }),
+            Reply.Ok(TokenView.Of(credentials.Id, session.TenantId, refresh, tokens)),
             refresh.Store(session.TenantId, lookup));
     }
 }

@@ -31,6 +31,11 @@ public sealed record TokenView
     /// <summary>Seconds until the access token expires.</summary>
     public int ExpiresIn { get; init; } = (int)Tokens.AccessLifetime.TotalSeconds;
     public string TokenType { get; init; } = "Bearer";
+
+    public static TokenView Of(Guid userId, string tenantId, RefreshToken refresh, Tokens tokens) => new()
+    {
+        UserId = userId, AccessToken = tokens.Issue(userId, Guid.Parse(tenantId)), RefreshToken = refresh.Secret,
+    };
 }
 
 /// <param name="Hash">PHC string.</param>
@@ -73,12 +78,7 @@ public static class RegisterUser
         var dataKey = DataKey.Create(id);
         var refresh = RefreshToken.NewFamily(id, now);
         return (
-            Reply.Created($"/api/v1/users/{id}", new TokenView
-            {
-                UserId = id,
-                AccessToken = tokens.Issue(id, Guid.Parse(session.TenantId)),
-                RefreshToken = refresh.Secret,
-            }),
+            new Reply(201, TokenView.Of(id, session.TenantId, refresh, tokens)),
             MartenOps.StartStream<User>(id, new UserRegistered(dataKey.Seal(Emails.Purpose, Emails.Normalize(command.Email!)))),
             MartenOps.Insert(new UserCredentials(id, Emails.IndexOf(lookup, session.TenantId, command.Email!), password.Hash)),
             DataKeys.Store(dataKey, session.TenantId, master),

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using CVault.Devices;
 using CVault.IpLeases;
@@ -18,7 +17,7 @@ public sealed class DeviceTests
     public void a_device_is_what_its_events_say()
     {
         var d = Samples.Device;
-        var device = Device.Create(Samples.Stored(d.Id, new DeviceRegistered(d.UserId, d.Name, d.PublicKey, d.PresharedKey, d.Custody, d.Home)));
+        var device = Device.Create(Samples.Stored(d.Id, new DeviceRegistered(d.UserId, d.Name, d.PublicKey, d.PresharedKey, d.Custody, d.Home, d.CreatedAt)));
         Assert.Equal(d, device);
         Assert.Equal("DEVICE-KEY", device.LiveKey);
         Assert.Equal(Away, device.Apply(new DeviceMoved(d.Home, Away)).Home);
@@ -111,7 +110,7 @@ public sealed class DeviceTests
     private (Reply Reply, Recording Recorded, IEnumerable<object> Messages) Register(RegisterDevice command)
     {
         var lease = new IpLease(Samples.Server.Id, 2, "10.8.0.2", "fd00::2");
-        var (reply, a, b, c, messages) = RegisterDeviceEndpoint.Post(command, new Registration(Samples.Device.Id, key, Samples.Tenant, Samples.Server, lease), new Clock(Samples.Now));
+        var (reply, a, b, c, messages) = RegisterDeviceEndpoint.Post(command, new Registration(Samples.Device.Id, key, Samples.Tenant, Samples.Server, lease, Samples.Now));
         return (reply, Recorder.Of(a, b, c), messages);
     }
 }

@@ -13,7 +13,7 @@ public sealed class ServerTests
     {
         var s = Samples.Server;
         var server = Server.Create(Samples.Stored(s.Id, new ServerRegistered(
-            s.Name, s.Region, s.EndpointHost, s.EndpointPort, s.PublicKey, s.Transport, s.Ssh, s.AddressPool, s.AddressPool6, s.Dns, s.Capacity, s.Status)));
+            s.Name, s.Region, s.EndpointHost, s.EndpointPort, s.PublicKey, s.Transport, s.Ssh, s.AddressPool, s.AddressPool6, s.Dns, s.Capacity, s.Status, s.CreatedAt)));
         Assert.Equal(s, server);
 
         server = server.Apply(new ServerRegionChanged("us-west")).Apply(new ServerCapacityChanged(7)).Apply(new ServerStatusChanged(ServerStatus.Maintenance)).Apply(new ServerSshMoved("203.0.113.9", 2222));

@@ -13,7 +13,7 @@ public sealed class TenantTests
     [Fact]
     public void a_tenant_is_what_its_events_say()
     {
-        var tenant = Tenant.Create(Samples.Stored(Active.Id, new TenantCreated("Acme", TenantStatus.Trial, new TenantSettings(UserLimit: 3))));
+        var tenant = Tenant.Create(Samples.Stored(Active.Id, new TenantCreated("Acme", TenantStatus.Trial, new TenantSettings(UserLimit: 3), Active.CreatedAt)));
         Assert.Equal(new Tenant(Active.Id, "Acme", TenantStatus.Trial, new TenantSettings(UserLimit: 3), Samples.Now), tenant);
 
         tenant = tenant.Apply(new TenantRenamed("Acme Ltd")).Apply(new TenantSettingsChanged(new TenantSettings(UserLimit: 4))).Apply(new TenantSuspended("operator"));
@@ -85,7 +85,7 @@ public sealed class TenantTests
 
         var recorded = Recorder.Of(stream, first, second);
         Assert.Equal(
-            [new TenantCreated("Acme", TenantStatus.Active, new TenantSettings(UserLimit: 3)), new ApiKeyIssued(view.ApiKey, ApiKeyKind.Secret), new ApiKeyIssued(view.PublishableKey, ApiKeyKind.Publishable)],
+            [new TenantCreated("Acme", TenantStatus.Active, new TenantSettings(UserLimit: 3), Samples.Now), new ApiKeyIssued(view.ApiKey, ApiKeyKind.Secret), new ApiKeyIssued(view.PublishableKey, ApiKeyKind.Publishable)],
             recorded.Events);
         var keys = recorded.Stored<ApiKey>();
         Assert.Equal([view.ApiKey, view.PublishableKey], keys.Select(k => k.Id));

@@ -1,24 +1,11 @@
 using CVault.Security;
-using Marten;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Wolverine;
 using Wolverine.Http;
 using Wolverine.Marten;
 
 namespace CVault.Tenants;
-
-/// <summary><c>GET /admin/tenants/{id}</c>.</summary>
-public static class GetTenant
-{
-    [WolverineGet("/admin/tenants/{id:guid}", OperationId = "getTenant"), Authorize(Policies.Operator)]
-    [ProducesResponseType<TenantView>(200)]
-    public static async Task<IResult> Get(Guid id, IQuerySession session, CancellationToken cancellation) =>
-        await session.LoadAsync<Tenant>(id, cancellation) is { } tenant
-            ? Reply.Ok(TenantView.Of(tenant))
-            : new ProblemResult(Problems.NotFound());
-}
 
 /// <summary><c>PATCH /admin/tenants/{id}</c>: name, status, limits and settings; what is absent stays.</summary>
 public static class UpdateTenant
@@ -52,22 +39,4 @@ public static class UpdateTenant
         if (status == TenantStatus.Suspended) yield return new TenantSuspended("operator");
         else yield return new TenantReinstated(status);
     }
-}
-
-/// <summary><c>DELETE /admin/tenants/{id}</c>: suspends; nothing of a tenant is ever deleted this way.</summary>
-public static class SuspendTenant
-{
-    [WolverineDelete("/admin/tenants/{id:guid}", OperationId = "suspendTenant"), Authorize(Policies.Operator)]
-    [ProducesResponseType<TenantView>(200)]
-    public static (Reply, Events, OutgoingMessages) Delete([WriteAggregate("id")] Tenant tenant)
-    {
-        if (tenant.IsSuspended) return (Reply.Ok(TenantView.Of(tenant)), [], []);
-        var suspended = new TenantSuspended("operator");
-        var after = tenant.Apply(suspended);
-        return (Reply.Ok(TenantView.Of(after)), [suspended], Announce(tenant, after));
-    }
-
-    /// <summary>The message that takes a tenant's peers off the servers, or back, when that is what the change means.</summary>
-    public static OutgoingMessages Announce(Tenant before, Tenant after) =>
-        before.IsSuspended == after.IsSuspended ? [] : [new TenantAccessChanged(after.Id)];
 }

@@ -1,0 +1,25 @@
+using CVault.Security;
+using CVault.Servers;
+using Marten;
+using Npgsql;
+
+namespace CVault.Api;
+
+/// <summary>
+/// Before the first request: the constraints that Weasel's table model has no word for, and the platform's keys.
+/// </summary>
+public sealed class Startup(NpgsqlDataSource database, IDocumentStore store, LookupKey lookup, MasterKey master) : IHostedService
+{
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        // Marten looks once at each type's table, over a connection of its own. Left to the first requests, those that
+        // hold a transaction would wait for a second connection that the pool no longer has.
+        foreach (var type in Configuration.StoredTypes) await store.Storage.Database.EnsureStorageExistsAsync(type, cancellationToken);
+
+        await using var command = database.CreateCommand(ServerLoad.ConstraintSql);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+        await lookup.LoadOrCreateAsync(database, master, cancellationToken);
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

@@ -1,0 +1,87 @@
+using CVault.Devices;
+using CVault.Security;
+using CVault.Tenants;
+using JasperFx.Events;
+using Marten;
+using Marten.Events.Projections;
+
+namespace CVault.Peers;
+
+/// <summary>
+/// From a device's and a tenant's events to the rows of its peers, in the same transaction. Every change takes a new
+/// revision, so whatever the worker confirmed before does not cover it.
+/// </summary>
+public partial class PeerProjection : EventProjection
+{
+    private const string Peers = $"{Database.Schema}.peers";
+    private const string Insert = $"insert into {Peers} (server_id, public_key, device_id, user_id, tenant_id, allowed_ips, preshared_key, wanted, suspended, revision, confirmed, changed_at)";
+
+    /// <summary>A row of the same key may still be there, going; it becomes the new device's, whole.</summary>
+    private const string OrTakeOver = """
+        on conflict (server_id, public_key) do update set device_id = excluded.device_id, user_id = excluded.user_id, tenant_id = excluded.tenant_id,
+          allowed_ips = excluded.allowed_ips, preshared_key = excluded.preshared_key, wanted = true, suspended = excluded.suspended, revision = excluded.revision, changed_at = now()
+        """;
+
+    private const string Next = $"nextval('{PeerTable.RevisionSequence}')";
+
+    /// <summary>
+    /// Whether the row's tenant is suspended, read under a lock that a suspension waits for and waits on: a device that
+    /// is registered while its tenant is being suspended is either seen by the suspension or sees it.
+    /// </summary>
+    private const string Suspended = $"coalesce((select data ->> 'status' = 'Suspended' from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ? for share), false)";
+
+    public void Project(IEvent<DeviceRegistered> e, IDocumentOperations operations) =>
+        Want(e.StreamId, e.Data.UserId, e.Data.Home, e.Data.PublicKey, e.Data.PresharedKey, operations);
+
+    public void Project(IEvent<DeviceMoved> e, IDocumentOperations operations)
+    {
+        operations.QueueSqlCommand($"""
+            {Insert}
+            select ?, public_key, device_id, user_id, tenant_id, ?, preshared_key, true, {Suspended}, {Next}, 0, now() from {Peers} where server_id = ? and device_id = ? and wanted
+            {OrTakeOver}
+            """, e.Data.To.ServerId, e.Data.To.AllowedIps, e.TenantId, Guid.Parse(e.TenantId), e.Data.From.ServerId, e.StreamId);
+        operations.QueueSqlCommand(
+            $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and server_id = ? and wanted", e.StreamId, e.Data.From.ServerId);
+    }
+
+    public void Project(IEvent<DeviceKeyRotated> e, IDocumentOperations operations)
+    {
+        if (e.Data.PublicKey == e.Data.OldPublicKey)
+        {
+            operations.QueueSqlCommand(
+                $"update {Peers} set preshared_key = ?, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.Data.PresharedKey.Text, e.StreamId);
+            return;
+        }
+
+        // The old one first: an address is wanted by one peer of a server, which an index sees to at every statement.
+        operations.QueueSqlCommand(
+            $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and public_key = ? and wanted", e.StreamId, e.Data.OldPublicKey);
+        operations.QueueSqlCommand($"""
+            {Insert}
+            select server_id, ?, device_id, user_id, tenant_id, allowed_ips, ?, true, {Suspended}, {Next}, 0, now() from {Peers}
+            where device_id = ? and public_key = ? and server_id = ?
+            {OrTakeOver}
+            """, e.Data.PublicKey, e.Data.PresharedKey.Text, e.TenantId, Guid.Parse(e.TenantId), e.StreamId, e.Data.OldPublicKey, e.Data.ServerId);
+    }
+
+    public void Project(IEvent<DeviceRevoked> e, IDocumentOperations operations) => operations.QueueSqlCommand(
+        $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.StreamId);
+
+    public void Project(IEvent<TenantSuspended> e, IDocumentOperations operations) => Suspend(e.TenantId, true, operations);
+
+    public void Project(IEvent<TenantReinstated> e, IDocumentOperations operations) => Suspend(e.TenantId, false, operations);
+
+    private static void Want(Guid deviceId, Guid userId, DeviceHome home, string publicKey, Sealed presharedKey, IDocumentOperations operations) => operations.QueueSqlCommand($"""
+        {Insert}
+        values (?, ?, ?, ?, ?, ?, ?, true, {Suspended}, {Next}, 0, now())
+        {OrTakeOver}
+        """, home.ServerId, publicKey, deviceId, userId, operations.TenantId, home.AllowedIps, presharedKey.Text, operations.TenantId, Guid.Parse(operations.TenantId));
+
+    private static void Suspend(string tenantId, bool suspended, IDocumentOperations operations)
+    {
+        // First the lock, so that the statement after it sees every row of a registration that was under way.
+        operations.QueueSqlCommand($"select 1 from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ? for update", tenantId, Guid.Parse(tenantId));
+        operations.QueueSqlCommand(
+            $"update {Peers} set suspended = ?, revision = {Next}, changed_at = now() where tenant_id = ? and wanted and suspended <> ?", suspended, tenantId, suspended);
+    }
+}

@@ -1,0 +1,40 @@
+using System.Security.Claims;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace CVault.Security;
+
+/// <summary>The operator token: <c>Authorization: Bearer</c>, compared in constant time.</summary>
+public sealed class OperatorAuthentication(
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, OperatorToken token)
+    : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+{
+    public const string SchemeName = "Operator";
+
+    protected override Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        var header = Request.Headers.Authorization.ToString();
+        if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return Task.FromResult(AuthenticateResult.NoResult());
+        if (!token.Matches(header["Bearer ".Length..].Trim())) return Task.FromResult(AuthenticateResult.Fail("operator token"));
+        var identity = new ClaimsIdentity([new Claim(Actor.OperatorClaim, "true")], SchemeName);
+        return Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), SchemeName)));
+    }
+}
+
+/// <summary>The secret of whoever runs CVault. At least 32 characters.</summary>
+public sealed class OperatorToken
+{
+    private readonly byte[] hash;
+
+    public OperatorToken(string token)
+    {
+        if (token.Length < 32) throw new ArgumentException("The operator token has at least 32 characters. Make one with: openssl rand -base64 32", nameof(token));
+        hash = SHA256.HashData(Encoding.UTF8.GetBytes(token));
+    }
+
+    public bool Matches(string candidate) => CryptographicOperations.FixedTimeEquals(hash, SHA256.HashData(Encoding.UTF8.GetBytes(candidate)));
+}
