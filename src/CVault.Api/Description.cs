@@ -110,6 +110,7 @@ public static partial class Description
         if (operation.RequestBody is not null) yield return "413";
         if (operation.RequestBody is not null) yield return "415";
         if (method == "POST") yield return "422";
+        yield return "500";
         if (path == "/admin/servers" && method == "POST") yield return "502";
         if (secured) yield return "503";
     }

@@ -124,7 +124,7 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
             pending = await user.RegisterDeviceAsync("During", "us-east");
 
             await Stack.EventuallyAsync("the alarm is in the log", TimeSpan.FromSeconds(30), async () =>
-                (await StackProcess.LoggedAsync(StackProcess.ApiLog, apiLog)).Split('\n').Any(l => l.Contains("warn", StringComparison.Ordinal) && l.Contains("vpn1", StringComparison.Ordinal) && l.Contains("host key", StringComparison.Ordinal)));
+                (await StackProcess.LoggedAsync(StackProcess.ApiLog, apiLog)).Split('\n').Any(l => l.Contains("ALARM", StringComparison.Ordinal) && l.Contains("vpn1", StringComparison.Ordinal) && l.Contains("host key", StringComparison.Ordinal)));
             await OfflineAsync(LabServer.Vpn1);
             await HealthIsAsync("degraded", HttpStatusCode.OK);
             Assert.Equal(before.Keys.Order(), (await LabServer.Vpn1.PeersAsync()).Keys.Order());
