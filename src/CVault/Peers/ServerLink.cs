@@ -179,6 +179,13 @@ public sealed class ServerLink(
         var diff = PeerDiff.Between(wanted, dump.Peers);
         if (diff.IsEmpty) return;
 
+        if (diff.IsSuspicious(dump.Peers.Count))
+        {
+            // Many that go because rows have just said so (a tenant suspended) are no drift: the next batch takes them.
+            var going = (await PeerTable.PendingAsync(database, master, Server.Id, int.MaxValue, cancellation)).Select(p => p.PublicKey).ToHashSet(StringComparer.Ordinal);
+            diff = diff with { Remove = [.. diff.Remove.Where(key => !going.Contains(key))] };
+        }
+
         var remove = diff.Remove;
         var knownEmpty = diff.NothingWanted && await ServerLoad.IsEmptyAsync(database, Server.Id, cancellation);
         if (diff.IsSuspicious(dump.Peers.Count, knownEmpty) && !meant)
