@@ -24,15 +24,9 @@ public static class ListServers
     public static async Task<IResult> Get(int? limit, string? cursor, IQuerySession session, CancellationToken cancellation)
     {
         if (Page.Of(limit, cursor) is not { } page) return new ProblemResult(Page.Problem());
-        var servers = await session.Query<Server>().Where(s => s.Id > page.After).OrderBy(s => s.Id).Take(page.Take).ToListAsync(cancellation);
-        var loads = await ServerLoad.ReadAsync(session, cancellation);
-        var (shown, next) = page.Cut(servers, s => s.Id);
-        return Reply.Ok(new ServersView([.. shown.Select(s =>
-        {
-            var (devices, reachable) = loads.GetValueOrDefault(s.Id);
-            return new ServerView(
-                s.Id, s.Region, s.Capacity == 0 ? 100 : (int)(100L * devices / s.Capacity),
-                s.Status == ServerStatus.Active && reachable && devices < s.Capacity, s.Transport == ServerTransport.Simulated);
-        })], next));
+        var (shown, next) = await session.PageOfServersAsync(page, cancellation);
+        return Reply.Ok(new ServersView([.. shown.Select(s => new ServerView(
+            s.Server.Id, s.Server.Region, s.Server.Capacity == 0 ? 100 : (int)(100L * s.Devices / s.Server.Capacity),
+            s.Server.Status == ServerStatus.Active && s.Reachable && s.Devices < s.Server.Capacity, s.Server.Transport == ServerTransport.Simulated))], next));
     }
 }

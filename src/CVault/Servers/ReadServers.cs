@@ -71,10 +71,8 @@ public static class ReadServers
     public static async Task<IResult> List(int? limit, string? cursor, IQuerySession session, CancellationToken cancellation)
     {
         if (Page.Of(limit, cursor) is not { } page) return new ProblemResult(Page.Problem());
-        var servers = await session.Query<Server>().Where(s => s.Id > page.After).OrderBy(s => s.Id).Take(page.Take).ToListAsync(cancellation);
-        var loads = await ServerLoad.ReadAsync(session, cancellation);
-        var (shown, next) = page.Cut(servers, s => s.Id);
-        return Reply.Ok(new AdminServersView([.. shown.Select(s => View(s, loads))], next));
+        var (shown, next) = await session.PageOfServersAsync(page, cancellation);
+        return Reply.Ok(new AdminServersView([.. shown.Select(s => AdminServerView.Of(s.Server, s.Devices, s.Reachable))], next));
     }
 
     [WolverineGet("/admin/servers/{serverId}", OperationId = "getServer"), NotTenanted, Authorize(Policies.Operator)]

@@ -62,6 +62,16 @@ public static class ServerReads
 {
     public static Task<Server?> LoadServerAsync(this IQuerySession session, Guid serverId, CancellationToken cancellation) =>
         session.ForTenant(StorageConstants.DefaultTenantId).LoadAsync<Server>(serverId, cancellation);
+
+    /// <summary>A page of servers, each with its devices and whether it answers; and the cursor of the next.</summary>
+    public static async Task<(IReadOnlyList<(Server Server, int Devices, bool Reachable)> Shown, string? Next)> PageOfServersAsync(
+        this IQuerySession session, Page page, CancellationToken cancellation)
+    {
+        var servers = await session.Query<Server>().Where(s => s.Id > page.After).OrderBy(s => s.Id).Take(page.Take).ToListAsync(cancellation);
+        var loads = await ServerLoad.ReadAsync(session, cancellation);
+        var (shown, next) = page.Cut(servers, s => s.Id);
+        return ([.. shown.Select(s => (s, loads.GetValueOrDefault(s.Id).Devices, loads.GetValueOrDefault(s.Id).Reachable))], next);
+    }
 }
 
 /// <summary>One WireGuard host of the shared pool. Of the platform, not of a tenant.</summary>
