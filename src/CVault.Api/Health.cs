@@ -1,5 +1,3 @@
-using CVault.Peers;
-using CVault.Servers;
 using Npgsql;
 
 namespace CVault.Api;
@@ -14,36 +12,43 @@ public static class Health
     public static void MapHealth(this WebApplication app)
     {
         app.MapGet("/health/live", () => Reply.Ok(new { status = "live" })).AllowAnonymous().ExcludeFromDescription();
-        app.MapGet("/health", async (NpgsqlDataSource database, ServerLinks links, TimeProvider time, CancellationToken cancellation) =>
+        app.MapGet("/health", async (NpgsqlDataSource database, TimeProvider time, CancellationToken cancellation) =>
         {
-            var db = await AnswersAsync(database, cancellation);
-            // One in maintenance is out of service on purpose.
-            var all = links.All.Where(l => l.Server.Status == ServerStatus.Active).ToArray();
-            var up = all.Count(l => l.State == LinkState.Up);
-            var wg = all.Length == 0 || up > 0;
-            return new Reply(db && wg ? 200 : 503, new
+            var links = await LinksAsync(database, cancellation);
+            var db = links is not null;
+            var (total, up, changed, simulated) = links ?? default;
+            var wg = db && (total == 0 || up > 0);
+            return new Reply(wg ? 200 : 503, new
             {
-                status = !db || !wg ? "unhealthy" : up < all.Length ? "degraded" : "healthy",
+                status = !wg ? "unhealthy" : up < total ? "degraded" : "healthy",
                 timestamp = time.GetUtcNow(),
                 db,
                 wg,
-                servers = new { connected = up, total = all.Length, host_key_changed = all.Count(l => l.State == LinkState.HostKeyChanged), simulated = all.Count(l => l.Server.Transport == ServerTransport.Simulated) },
+                servers = new { connected = up, total, host_key_changed = changed, simulated },
             });
         }).AllowAnonymous().ExcludeFromDescription();
     }
 
-    private static async Task<bool> AnswersAsync(NpgsqlDataSource database, CancellationToken cancellation)
+    /// <summary>The servers in service and how their links are, whichever node keeps them; null when the database does not say.</summary>
+    private static async Task<(long Total, long Up, long HostKeyChanged, long Simulated)?> LinksAsync(NpgsqlDataSource database, CancellationToken cancellation)
     {
         try
         {
-            await using var command = database.CreateCommand("select 1");
+            // One in maintenance is out of service on purpose.
+            await using var command = database.CreateCommand($"""
+                select count(*), count(*) filter (where l.state = 'up' and l.expires_at > clock_timestamp()), count(*) filter (where l.state = 'host_key_changed'),
+                  count(*) filter (where d.data ->> 'transport' = 'Simulated')
+                from {Database.Schema}.server_load s left join {Database.Schema}.server_links l using (server_id) left join {Database.Schema}.mt_doc_server d on d.id = s.server_id
+                where s.status = 'active'
+                """);
             command.CommandTimeout = 2;
-            await command.ExecuteScalarAsync(cancellation);
-            return true;
+            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            await reader.ReadAsync(cancellation);
+            return (reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3));
         }
         catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException)
         {
-            return false;
+            return null;
         }
     }
 }

@@ -48,7 +48,16 @@ builder.Host.UseWolverine(wolverine =>
 {
     wolverine.ServiceName = "cvault";
     wolverine.ApplicationAssembly = typeof(Configuration).Assembly;
-    wolverine.Durability.Mode = DurabilityMode.Solo;
+    // Any number of these processes on one PostgreSQL. A dead one is noticed after StaleNodeTimeout, and what it kept
+    // goes to the others with the next evaluation; a lease (LinkLease) sees to it that nothing is kept twice meanwhile.
+    wolverine.Durability.Mode = DurabilityMode.Balanced;
+    wolverine.Durability.FirstHealthCheckExecution = TimeSpan.FromMilliseconds(100);
+    wolverine.Durability.HealthCheckPollingTime = TimeSpan.FromSeconds(1);
+    wolverine.Durability.CheckAssignmentPeriod = TimeSpan.FromSeconds(1);
+    wolverine.Durability.StaleNodeTimeout = TimeSpan.FromSeconds(5);
+    wolverine.Durability.NodeReassignmentPollingTime = TimeSpan.FromSeconds(1);
+    wolverine.Durability.LeaderTakeoverHoldEvaluations = 0;
+    wolverine.Durability.LeaderColdStartHoldEvaluations = 0;
     wolverine.Policies.AutoApplyTransactions();
     wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Dynamic;
     wolverine.CodeGeneration.ReferenceAssembly(typeof(Wolverine.Http.Marten.AggregateAttribute).Assembly);

@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.DataProtection;
 using Wolverine.Http;
+using Wolverine.Runtime.Agents;
 
 namespace CVault.Api;
 
@@ -31,8 +32,11 @@ public static class Services
         services.AddSingleton<Startup>();
         services.AddSingleton<LookupKey>();
         services.AddHostedService(s => s.GetRequiredService<Startup>());
+        services.AddSingleton<NodeSignals>();
+        services.AddHostedService(s => s.GetRequiredService<NodeSignals>());
         services.AddSingleton<ServerLinks>();
         services.AddHostedService(s => s.GetRequiredService<ServerLinks>());
+        services.AddSingleton<IAgentFamily>(s => s.GetRequiredService<ServerLinks>());
         services.AddHostedService<Housekeeping>();
     }
 
@@ -70,6 +74,7 @@ public static class Services
     {
         http.AddMiddleware(typeof(Actor), IsCommand);
         http.AddMiddleware(typeof(Idempotency), chain => IsCommand(chain) && chain.HttpMethods.Contains("POST"));
+        http.AddMiddleware<PeerConfirmations>(IsCommand);
 
         static bool IsCommand(HttpChain chain) => !chain.HttpMethods.Contains("GET") && chain.Method.Creates.Any(v => v.VariableType == typeof(Reply));
     }

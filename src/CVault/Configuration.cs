@@ -76,6 +76,7 @@ public static class Configuration
         events.MapEventType<ServerCapacityChanged>("server_capacity_changed_v1");
         events.MapEventType<ServerStatusChanged>("server_status_changed_v1");
         events.MapEventType<ServerSshMoved>("server_ssh_moved_v1");
+        events.MapEventType<PeerMended>("peer_mended_v1");
     }
 
     /// <summary>The models that decisions are made on: written in the transaction of their events.</summary>
@@ -110,6 +111,8 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(ServerLoad.Schema());
         store.Storage.ExtendedSchemaObjects.Add(AddressPool.Schema());
         store.Storage.ExtendedSchemaObjects.Add(PeerTable.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(PeerTable.LastCountersSchema());
+        store.Storage.ExtendedSchemaObjects.Add(LinkLease.Schema());
     }
 
     /// <summary>The rules of the database whose violation is an expected outcome, and what the caller is then told.</summary>

@@ -44,6 +44,9 @@ public sealed class Reply(int status, object body) : IResult
     /// <summary>The peer to wait for; null where the command changed none.</summary>
     public PeerChange? Peer { get; init; }
 
+    /// <summary>Where the peer's confirmation will be heard: asked for before the commit (<see cref="PeerConfirmations.After"/>).</summary>
+    public Task<bool>? Confirmation { get; set; }
+
     public static Reply Ok(object body) => new(200, body);
 
     public static Reply Created(string location, object body) => new(201, body) { Location = location };
@@ -54,10 +57,10 @@ public sealed class Reply(int status, object body) : IResult
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         Idempotency.Leave(httpContext);
-        if (Peer is { } change && Body is IPeerReply reply)
+        if (Peer is { } change && Confirmation is { } signal && Body is IPeerReply reply)
         {
             var confirmations = httpContext.RequestServices.GetRequiredService<PeerConfirmations>();
-            if (await confirmations.WaitAsync(change, PeerWait, httpContext.RequestAborted))
+            if (await confirmations.WaitAsync(change, signal, PeerWait, httpContext.RequestAborted))
             {
                 reply.PeerStatus = PeerStatuses.Live;
                 await Idempotency.AmendAsync(httpContext, this);

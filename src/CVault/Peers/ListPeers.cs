@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Text;
 using CVault.Security;
+using CVault.Servers;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -26,9 +27,9 @@ public static class ListPeers
 {
     [WolverineGet("/admin/servers/{serverId}/peers", OperationId = "listPeers"), NotTenanted, Authorize(Policies.Operator)]
     [ProducesResponseType<PeersView>(200)]
-    public static async Task<IResult> Get(Guid serverId, int? limit, string? cursor, ServerLinks links, NpgsqlDataSource database, TimeProvider time, CancellationToken cancellation)
+    public static async Task<IResult> Get(Guid serverId, int? limit, string? cursor, NpgsqlDataSource database, TimeProvider time, CancellationToken cancellation)
     {
-        if (links.Of(serverId) is null) return new ProblemResult(Problems.NotFound());
+        if (!await ServerLoad.ExistsAsync(database, serverId, cancellation)) return new ProblemResult(Problems.NotFound());
         if ((limit ?? Page.Default) is < 1 or > Page.Most || !TryDecode(cursor, out var after)) return new ProblemResult(Page.Problem());
         var most = limit ?? Page.Default;
         var now = time.GetUtcNow();

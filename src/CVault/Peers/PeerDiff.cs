@@ -2,11 +2,11 @@ using CVault.Servers;
 
 namespace CVault.Peers;
 
-/// <summary>What must change on a server so that its peers are the wanted ones.</summary>
-/// <param name="Add">Missing, or there with other addresses or another preshared key.</param>
-/// <param name="Remove">There and not wanted.</param>
-/// <param name="NothingWanted">There was no wanted peer at all.</param>
-public sealed record PeerDiff(IReadOnlyList<WantedPeer> Add, IReadOnlyList<string> Remove, bool NothingWanted)
+/// <summary>
+/// What a full pass saw of a server, against what it expected. Each peer costs a few bytes; the keys of those that are
+/// not as expected are all that has to be looked at again.
+/// </summary>
+public sealed class PeerDiff
 {
     /// <summary>
     /// A pass that would remove more than this many peers, and more than a twentieth of those there, is not made: the
@@ -14,29 +14,66 @@ public sealed record PeerDiff(IReadOnlyList<WantedPeer> Add, IReadOnlyList<strin
     /// </summary>
     public const int SafeRemovals = 20;
 
-    public bool IsEmpty => Add.Count == 0 && Remove.Count == 0;
+    /// <summary>How far a handshake must have moved on to be noted.</summary>
+    private const long HandshakeStep = 3600;
 
-    public static PeerDiff Between(IReadOnlyDictionary<string, WantedPeer> wanted, IReadOnlyDictionary<string, ActualPeer> actual)
+    private readonly Dictionary<PeerKey, (long Fingerprint, long LastHandshake)> seen;
+
+    /// <param name="about">How many peers there will be, if known.</param>
+    public PeerDiff(int about = 0) => seen = new(about);
+
+    /// <summary>How many peers the server has.</summary>
+    public int There => seen.Count;
+
+    /// <summary>Expected and not seen.</summary>
+    public List<PeerKey> Missing { get; } = [];
+
+    /// <summary>Seen otherwise than it was confirmed; or never confirmed as it should now be.</summary>
+    public List<PeerKey> Different { get; } = [];
+
+    /// <summary>Seen and not expected.</summary>
+    public List<PeerKey> Unknown { get; } = [];
+
+    /// <summary>Whose last handshake has moved on by an hour or more, with when it was.</summary>
+    public List<(PeerKey Key, long LastHandshake)> Handshakes { get; } = [];
+
+    public bool IsEmpty => Missing.Count == 0 && Different.Count == 0 && Unknown.Count == 0;
+
+    /// <summary>The server has it so.</summary>
+    public void See(in DumpedPeer peer) => seen[PeerKey.Parse(peer.PublicKey)] = (PeerFingerprint.Of(peer), peer.LastHandshake);
+
+    public void Compare(IReadOnlyDictionary<PeerKey, ExpectedPeer> expected)
     {
-        var add = new List<WantedPeer>();
-        foreach (var peer in wanted.Values)
+        foreach (var (key, wanted) in expected)
         {
-            if (!actual.TryGetValue(peer.PublicKey, out var there) || there.PresharedKey != peer.PresharedKey || !SameAddresses(there.AllowedIps, peer.AllowedIps)) add.Add(peer);
+            if (!seen.TryGetValue(key, out var peer))
+            {
+                Missing.Add(key);
+                continue;
+            }
+
+            if (peer.Fingerprint != wanted.Fingerprint) Different.Add(key);
+            if (peer.LastHandshake - wanted.LastHandshake >= HandshakeStep) Handshakes.Add((key, peer.LastHandshake));
         }
 
-        return new PeerDiff(add, [.. actual.Keys.Where(key => !wanted.ContainsKey(key))], wanted.Count == 0);
+        if (seen.Count == expected.Count - Missing.Count) return;
+        foreach (var key in seen.Keys)
+        {
+            if (!expected.ContainsKey(key)) Unknown.Add(key);
+        }
     }
 
+    /// <summary>Whether the server has this peer exactly so.</summary>
+    public bool Has(WantedPeer peer) => seen.TryGetValue(PeerKey.Parse(peer.PublicKey), out var there) && there.Fingerprint == PeerFingerprint.Of(peer);
+
     /// <summary>
-    /// Whether so much would go that an operator should look first. An empty desired set removes nobody, unless
+    /// Whether so much would go that an operator should look first. Where nothing is wanted nobody is removed, unless
     /// something else than the desired rows says that the server has no device.
     /// </summary>
-    /// <param name="there">How many peers the server has.</param>
+    /// <param name="removals">How many would be removed.</param>
+    /// <param name="there">How many the server has.</param>
+    /// <param name="nothingWanted">No peer at all is wanted there.</param>
     /// <param name="knownEmpty">It has no device by its own count.</param>
-    public bool IsSuspicious(int there, bool knownEmpty = false) =>
-        (NothingWanted && !knownEmpty && Remove.Count > 0) || (Remove.Count > SafeRemovals && Remove.Count > there / 20);
-
-    /// <summary>WireGuard lists a peer's addresses in an order of its own.</summary>
-    private static bool SameAddresses(string a, string b) =>
-        a == b || a.Split(',').Order(StringComparer.Ordinal).SequenceEqual(b.Split(',').Order(StringComparer.Ordinal));
+    public static bool IsSuspicious(int removals, int there, bool nothingWanted, bool knownEmpty) =>
+        (nothingWanted && !knownEmpty && removals > 0) || (removals > SafeRemovals && removals > there / 20);
 }

@@ -1,31 +1,35 @@
+using System.Diagnostics;
 using CVault.Security;
 using CVault.Servers;
+using JasperFx;
+using Marten;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace CVault.Peers;
 
-/// <summary>How a link is doing, for <c>/health</c>.</summary>
-public enum LinkState { Connecting, Up, Down, HostKeyChanged }
-
 /// <summary>
 /// The one worker of one server. It keeps one connection; takes all that is pending and applies it as one batch,
 /// then whatever became pending meanwhile as the next; and on a timer, and after each reconnect, compares all that the
-/// server has with all that it should have.
+/// server has with all that it should have. It says nothing to the server but under its node's lease.
 /// </summary>
 public sealed class ServerLink(
-    Server registered, ServerDialer dialer, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, TimeProvider time, ILogger logger)
+    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger)
 {
     /// <summary>How often all peers are compared.</summary>
     public static readonly TimeSpan FullPass = TimeSpan.FromSeconds(30);
 
     /// <summary>How often pending rows are looked for without being told: a wake-up may be lost.</summary>
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often a silent server is asked whether it is there; one that does not answer is offline.</summary>
+    private static readonly TimeSpan Probe = TimeSpan.FromSeconds(5);
     private const int BatchSize = 2000;
 
     private readonly Signal wake = new();
-    private volatile bool resync;
+    private long lastExchange;
     private bool passDue;
+    private volatile bool resyncOrdered;
 
     /// <summary>Rows that the server refused: not offered again before the next pass, or before they change.</summary>
     private readonly HashSet<(string PublicKey, long Revision)> refused = [];
@@ -35,17 +39,19 @@ public sealed class ServerLink(
     /// <summary>As it was last read; the address that the link dials does not change during its life.</summary>
     public Server Server { get; set; } = registered;
 
+    public LinkLease Lease => lease;
+
     /// <summary>Something about the server's peers may have changed.</summary>
     public void Wake() => wake.Give();
 
-    /// <summary>An operator wants a full pass now, and whatever it removes is meant.</summary>
-    public void Resync()
+    /// <summary>The row says that an operator wants a full pass.</summary>
+    public void ResyncOrdered()
     {
-        resync = true;
+        resyncOrdered = true;
         Wake();
     }
 
-    /// <summary>Connects, works, and when anything breaks waits a little and connects anew, until cancelled.</summary>
+    /// <summary>Connects, works, and when anything breaks waits a little and connects anew, until cancelled or the lease is lost.</summary>
     public async Task RunAsync(CancellationToken cancellation)
     {
         var failures = 0;
@@ -53,13 +59,19 @@ public sealed class ServerLink(
         {
             try
             {
+                lease.Demand();
                 await using var connection = await dialer.DialAsync(Server.Transport, Server.Name, Server.Ssh, Server.Ssh?.HostKey, cancellation);
                 var identity = await connection.VersionAsync();
                 if (identity.PublicKey != Server.PublicKey) throw new InvalidDataException("The server's WireGuard key is not the registered one.");
+                await OwnAsync(connection, cancellation);
                 failures = 0;
-                await WorkAsync(connection, cancellation);
+                await WorkAsync(connection, identity, cancellation);
             }
             catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (LeaseLostException)
             {
                 return;
             }
@@ -76,14 +88,31 @@ public sealed class ServerLink(
                     logger.LogWarning("Link to server {Server} is down: {Reason}", Server.Name, e.Message);
                 }
 
-                State = state;
-                await TrySetReachableAsync(false, cancellation);
+                await TrySayAsync(state, cancellation);
                 await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(5000, 250 << Math.Min(failures, 5))), time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
 
-    private async Task WorkAsync(ServerConnection connection, CancellationToken cancellation)
+    /// <summary>
+    /// Tells the server our epoch, which ends the writing of every earlier owner. Where it knows a greater one though
+    /// the row is ours, the row decides.
+    /// </summary>
+    private async Task OwnAsync(ServerConnection connection, CancellationToken cancellation)
+    {
+        try
+        {
+            await connection.OwnAsync(lease.Epoch);
+        }
+        catch (ServerRefusedException refusal) when (refusal.Code == "superseded" && long.TryParse(refusal.Detail.Split(' ')[0], out var beyond))
+        {
+            logger.LogError("ALARM server {Server} has been owned with epoch {Beyond}, this database says {Epoch}: it is older than the server, or the server has another control plane. Taken over", Server.Name, beyond, lease.Epoch);
+            if (!await lease.RaiseAsync(database, beyond, cancellation)) throw new LeaseLostException();
+            await connection.OwnAsync(lease.Epoch);
+        }
+    }
+
+    private async Task WorkAsync(ServerConnection connection, ServerIdentity identity, CancellationToken cancellation)
     {
         var nextPass = time.GetUtcNow();
         var waitsForDatabase = false;
@@ -91,21 +120,30 @@ public sealed class ServerLink(
         {
             try
             {
-                while (await ApplyPendingAsync(connection, cancellation))
+                while (await ApplyPendingAsync(connection, identity, cancellation))
                 {
                     // What became pending during the batch goes out as the next one, at once.
                 }
 
-                if (resync || passDue || time.GetUtcNow() >= nextPass)
+                var meant = resyncOrdered && await lease.TakeResyncAsync(database, cancellation);
+                resyncOrdered = false;
+                if (meant || passDue || time.GetUtcNow() >= nextPass)
                 {
                     passDue = false;
-                    await PassAsync(connection, cancellation);
-                    await ServerLoad.SetReachableAsync(database, Server.Id, true, cancellation);
+                    await PassAsync(connection, meant, cancellation);
                     nextPass = time.GetUtcNow() + FullPass;
                 }
+                else if (time.GetElapsedTime(lastExchange) > Probe)
+                {
+                    await ExchangeAsync(async () => { await connection.PingAsync(); return true; });
+                }
 
-                if (State != LinkState.Up || waitsForDatabase) logger.LogInformation("Link to server {Server} is up", Server.Name);
-                State = LinkState.Up;
+                if (State != LinkState.Up || waitsForDatabase)
+                {
+                    logger.LogInformation("Link to server {Server} is up", Server.Name);
+                    await SayAsync(LinkState.Up, cancellation);
+                }
+
                 waitsForDatabase = false;
             }
             catch (NpgsqlException e)
@@ -120,34 +158,34 @@ public sealed class ServerLink(
         }
     }
 
-    private async Task<bool> ApplyPendingAsync(ServerConnection connection, CancellationToken cancellation)
+    private async Task<bool> ApplyPendingAsync(ServerConnection connection, ServerIdentity identity, CancellationToken cancellation)
     {
         var pending = await PeerTable.PendingAsync(database, master, Server.Id, BatchSize, cancellation);
         var batch = refused.Count == 0 ? pending : [.. pending.Where(p => !refused.Contains((p.PublicKey, p.Revision)))];
         if (batch.Count == 0) return false;
         try
         {
-            await ApplyAsync(connection, batch, cancellation);
+            await ApplyAsync(connection, identity, batch, cancellation);
         }
-        catch (ServerRefusedException)
+        catch (ServerRefusedException refusal) when (refusal.Code != "superseded")
         {
             // A frame is all or nothing. One bad row must not hold up the others: each alone, and the bad one aside.
             var applied = false;
-            foreach (var one in batch) applied |= await TryApplyAsync(connection, one, cancellation);
+            foreach (var one in batch) applied |= await TryApplyAsync(connection, identity, one, cancellation);
             return applied;
         }
 
         return true;
     }
 
-    private async Task<bool> TryApplyAsync(ServerConnection connection, PendingPeer one, CancellationToken cancellation)
+    private async Task<bool> TryApplyAsync(ServerConnection connection, ServerIdentity identity, PendingPeer one, CancellationToken cancellation)
     {
         try
         {
-            await ApplyAsync(connection, [one], cancellation);
+            await ApplyAsync(connection, identity, [one], cancellation);
             return true;
         }
-        catch (ServerRefusedException refusal)
+        catch (ServerRefusedException refusal) when (refusal.Code != "superseded")
         {
             logger.LogError("Server {Server} refused peer {PublicKey}, which is set aside until the next pass: {Reason}", Server.Name, one.PublicKey, refusal.Message);
             refused.Add((one.PublicKey, one.Revision));
@@ -156,93 +194,148 @@ public sealed class ServerLink(
         }
     }
 
-    private async Task ApplyAsync(ServerConnection connection, IReadOnlyList<PendingPeer> batch, CancellationToken cancellation)
+    private async Task ApplyAsync(ServerConnection connection, ServerIdentity identity, IReadOnlyList<PendingPeer> batch, CancellationToken cancellation)
     {
-        await connection.ApplyAsync(
+        var counters = await ExchangeAsync(() => connection.ApplyAsync(
             [.. batch.Where(p => p.Peer is not null).Select(p => p.Peer!)],
-            [.. batch.Where(p => p.Peer is null).Select(p => p.PublicKey)]);
-        await PeerTable.ConfirmAsync(database, Server.Id, batch, time.GetUtcNow(), cancellation);
-        foreach (var peer in batch) confirmations.Confirmed(Server.Id, peer.PublicKey);
+            [.. batch.Where(p => p.Peer is null).Select(p => p.PublicKey)]));
+        var (there, gone) = await PeerTable.ConfirmAsync(database, lease, identity, batch, counters, time.GetUtcNow(), cancellation);
+        foreach (var key in there) confirmations.Confirmed(Server.Id, key, wanted: true);
+        foreach (var key in gone) confirmations.Confirmed(Server.Id, key, wanted: false);
+        signals.Confirmed(Server.Id, true, there);
+        signals.Confirmed(Server.Id, false, gone);
     }
 
     /// <summary>
-    /// Observe, diff, mend. The server is read before the rows, so a peer that was just added can only be added again;
-    /// nothing is removed that a row of any later moment wants.
+    /// Observe, diff, mend. The rows may be read beside the server, since whatever is not as expected is looked at again
+    /// in rows of a later moment: nothing is removed that any of them wants.
     /// </summary>
-    private async Task PassAsync(ServerConnection connection, CancellationToken cancellation)
+    /// <param name="meant">An operator ordered it: whatever it removes is meant.</param>
+    private async Task PassAsync(ServerConnection connection, bool meant, CancellationToken cancellation)
     {
-        var meant = resync;
-        resync = false;
         refused.Clear();
-        var dump = await connection.DumpAsync();
-        var wanted = await PeerTable.WantedAsync(database, master, Server.Id, cancellation);
-        var diff = PeerDiff.Between(wanted, dump.Peers);
-        if (diff.IsEmpty) return;
-
-        if (diff.IsSuspicious(dump.Peers.Count))
+        var (started, allocated) = (Stopwatch.GetTimestamp(), GC.GetTotalAllocatedBytes());
+        var reading = PeerTable.ExpectedAsync(database, Server.Id, cancellation);
+        var diff = new PeerDiff();
+        try
         {
-            // Many that go because rows have just said so (a tenant suspended) are no drift: the next batch takes them.
-            var going = (await PeerTable.PendingAsync(database, master, Server.Id, int.MaxValue, cancellation)).Select(p => p.PublicKey).ToHashSet(StringComparer.Ordinal);
-            diff = diff with { Remove = [.. diff.Remove.Where(key => !going.Contains(key))] };
+            await ExchangeAsync(() => connection.DumpAsync(diff.See));
+        }
+        finally
+        {
+            await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        var remove = diff.Remove;
-        var knownEmpty = diff.NothingWanted && await ServerLoad.IsEmptyAsync(database, Server.Id, cancellation);
-        if (diff.IsSuspicious(dump.Peers.Count, knownEmpty) && !meant)
+        var expected = await reading;
+        diff.Compare(expected);
+        var (elapsed, bytes) = (Stopwatch.GetElapsedTime(started), GC.GetTotalAllocatedBytes() - allocated);
+        logger.LogDebug("Server {Server}: pass over {There} peers took {Milliseconds} ms, allocated {Bytes} bytes", Server.Name, diff.There, (long)elapsed.TotalMilliseconds, bytes);
+        if (!diff.IsEmpty) await MendAsync(connection, diff, nothingWanted: expected.Count == 0, meant, cancellation);
+    }
+
+    private async Task MendAsync(ServerConnection connection, PeerDiff diff, bool nothingWanted, bool meant, CancellationToken cancellation)
+    {
+        string[] missing = [.. diff.Missing.Select(k => k.ToString())], different = [.. diff.Different.Select(k => k.ToString())], unknown = [.. diff.Unknown.Select(k => k.ToString())];
+        var rows = await PeerTable.RowsAsync(database, master, Server.Id, [.. missing, .. different, .. unknown], cancellation);
+
+        // What a row has not settled is no drift: the next batch takes it, whether it comes, changes or goes (a tenant suspended).
+        WantedPeer[] Wrong(IEnumerable<string> keys) => [.. keys.Select(k => rows.GetValueOrDefault(k)).Where(r => r is { Settled: true, Peer: not null } && !diff.Has(r.Peer)).Select(r => r!.Peer!)];
+        WantedPeer[] lost = Wrong(missing), changed = Wrong(different), add = [.. lost, .. changed];
+        string[] remove = [.. unknown.Where(k => !rows.TryGetValue(k, out var row) || (row.Settled && row.Peer is null))];
+        if (add.Length == 0 && remove.Length == 0) return;
+
+        var found = remove.Length;
+        var knownEmpty = nothingWanted && await ServerLoad.IsEmptyAsync(database, Server.Id, cancellation);
+        if (!meant && PeerDiff.IsSuspicious(remove.Length, diff.There, nothingWanted, knownEmpty))
         {
             logger.LogError(
                 "ALARM server {Server}: a pass would remove {Remove} of {There} peers, which is too many to be drift. None was removed. POST /admin/servers/{ServerId}/resync if it is meant",
-                Server.Name, remove.Count, dump.Peers.Count, Server.Id);
+                Server.Name, remove.Length, diff.There, Server.Id);
             remove = [];
         }
 
-        var synced = false;
         foreach (var key in remove) logger.LogWarning("Server {Server}: removing unknown peer {PublicKey}", Server.Name, key);
+        var synced = false;
         try
         {
-            foreach (var chunk in remove.Chunk(BatchSize)) await connection.ApplyAsync([], chunk);
-            foreach (var chunk in diff.Add.Chunk(BatchSize)) await connection.ApplyAsync(chunk, []);
+            foreach (var chunk in remove.Chunk(BatchSize)) await ExchangeAsync(() => connection.ApplyAsync([], chunk));
+            foreach (var chunk in add.Chunk(BatchSize)) await ExchangeAsync(() => connection.ApplyAsync(chunk, []));
         }
-        catch (ServerRefusedException refusal)
+        catch (ServerRefusedException refusal) when (refusal.Code != "superseded")
         {
             // Perhaps its own file knows a peer that its interface does not show, and an address is taken: all at once,
             // then. If that is refused too, some row is bad: the others one by one, and no row ends the connection.
             logger.LogWarning("Server {Server} refused a correction: {Reason}", Server.Name, refusal.Message);
-            synced = remove.Count == diff.Remove.Count && await TryAsync(() => connection.SyncAsync([.. wanted.Values]));
+            var wanted = await PeerTable.WantedAsync(database, master, Server.Id, cancellation);
+            synced = remove.Length == found && await TryAsync(() => connection.SyncAsync([.. wanted.Values]));
             if (!synced)
             {
-                foreach (var peer in diff.Add) await TryAsync(() => connection.ApplyAsync([peer], []));
+                foreach (var peer in add) await TryAsync(() => connection.ApplyAsync([peer], []));
             }
         }
 
+        await RecordAsync(
+            [.. lost.Select(p => Mended(p.PublicKey, "missing")), .. changed.Select(p => Mended(p.PublicKey, "different")), .. remove.Select(k => Mended(k, "unknown"))], cancellation);
         logger.LogInformation(
-            "Server {Server}: pass over {There} peers found {Wrong} missing or wrong and {Unknown} unknown, of which {Removed} removed{Synced}",
-            Server.Name, dump.Peers.Count, diff.Add.Count, diff.Remove.Count, remove.Count, synced ? ", all set anew" : "");
+            "Server {Server}: pass over {There} peers found {Missing} missing, {Different} different and {Unknown} unknown, of which {Removed} removed{Synced}",
+            Server.Name, diff.There, lost.Length, changed.Length, found, remove.Length, synced ? ", all set anew" : "");
+
+        PeerMended Mended(string key, string what) => new(Server.Id, key, what, rows.GetValueOrDefault(key)?.DeviceId, rows.GetValueOrDefault(key)?.TenantId);
+    }
+
+    /// <summary>One fact a peer, those of one pass in one stream of the platform's.</summary>
+    private async Task RecordAsync(IReadOnlyList<PeerMended> mends, CancellationToken cancellation)
+    {
+        var stream = Guid.CreateVersion7(time.GetUtcNow());
+        foreach (var some in mends.Chunk(1000))
+        {
+            await using var session = store.LightweightSession(StorageConstants.DefaultTenantId);
+            session.Events.Append(stream, [.. some]);
+            await session.SaveChangesAsync(cancellation);
+        }
+    }
+
+    /// <summary>Every exchange goes by here: under the lease, and as a sign of life.</summary>
+    private async Task<T> ExchangeAsync<T>(Func<Task<T>> exchange)
+    {
+        lease.Demand();
+        var answer = await exchange();
+        lastExchange = time.GetTimestamp();
+        return answer;
     }
 
     private async Task<bool> TryAsync(Func<Task> exchange)
     {
         try
         {
+            lease.Demand();
             await exchange();
             return true;
         }
-        catch (ServerRefusedException refusal)
+        catch (ServerRefusedException refusal) when (refusal.Code != "superseded")
         {
             logger.LogError("Server {Server} refused: {Reason}", Server.Name, refusal.Message);
             return false;
         }
     }
 
-    private async Task TrySetReachableAsync(bool reachable, CancellationToken cancellation)
+    private async Task SayAsync(LinkState state, CancellationToken cancellation)
     {
+        if (!await lease.SayAsync(database, state, cancellation)) throw new LeaseLostException();
+        await ServerLoad.SetReachableAsync(database, Server.Id, state == LinkState.Up, cancellation);
+        State = state;
+    }
+
+    private async Task TrySayAsync(LinkState state, CancellationToken cancellation)
+    {
+        State = state;
         try
         {
-            await ServerLoad.SetReachableAsync(database, Server.Id, reachable, cancellation);
+            await SayAsync(state, cancellation);
         }
-        catch (Exception e) when (e is NpgsqlException or OperationCanceledException)
+        catch (Exception e) when (e is NpgsqlException or OperationCanceledException or LeaseLostException)
         {
-            // The database is away too; the next round says it again.
+            // The database is away too, or the link is another's; the next round finds out.
         }
     }
 }

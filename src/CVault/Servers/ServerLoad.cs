@@ -63,6 +63,14 @@ public static class ServerLoad
         return await command.ExecuteScalarAsync(cancellation) is true;
     }
 
+    /// <summary>Whether there is such a server.</summary>
+    public static async Task<bool> ExistsAsync(NpgsqlDataSource database, Guid serverId, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"select 1 from {Database.Schema}.server_load where server_id = $1");
+        command.Parameters.Add(new() { Value = serverId });
+        return await command.ExecuteScalarAsync(cancellation) is not null;
+    }
+
     /// <summary>Notes whether the server answers.</summary>
     public static async Task SetReachableAsync(NpgsqlDataSource database, Guid serverId, bool reachable, CancellationToken cancellation)
     {

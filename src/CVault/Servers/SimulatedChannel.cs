@@ -18,15 +18,13 @@ public sealed class SimulatedChannel : IServerChannel
 
     public SimulatedChannel(string name)
     {
-        Requests = new StreamWriter(toServer, new UTF8Encoding(false));
-        Answers = new StreamReader(fromServer);
         var requests = new StreamReader(new AnonymousPipeClientStream(PipeDirection.In, toServer.ClientSafePipeHandle));
         var answers = new StreamWriter(new AnonymousPipeClientStream(PipeDirection.Out, fromServer.ClientSafePipeHandle), new UTF8Encoding(false));
         new Thread(() => Serve(name, Hosts.GetOrAdd(name, _ => new(StringComparer.Ordinal)), requests, answers)) { IsBackground = true, Name = "simulated " + name }.Start();
     }
 
-    public TextWriter Requests { get; }
-    public TextReader Answers { get; }
+    public Stream Requests => toServer;
+    public Stream Answers => fromServer;
     public string HostKey => "";
 
     public ValueTask DisposeAsync()

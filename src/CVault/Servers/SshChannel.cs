@@ -1,4 +1,3 @@
-using System.Text;
 using Renci.SshNet;
 using Renci.SshNet.Common;
 
@@ -19,13 +18,12 @@ public sealed class SshChannel : IServerChannel
         this.client = client;
         this.command = command;
         HostKey = hostKey;
-        var ascii = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
-        Requests = new StreamWriter(input, ascii, 32 * 1024) { AutoFlush = false };
-        Answers = new StreamReader(command.OutputStream, ascii, false, 32 * 1024);
+        Requests = input;
+        Answers = command.OutputStream;
     }
 
-    public TextWriter Requests { get; }
-    public TextReader Answers { get; }
+    public Stream Requests { get; }
+    public Stream Answers { get; }
     public string HostKey { get; }
 
     /// <param name="host">Where sshd listens.</param>

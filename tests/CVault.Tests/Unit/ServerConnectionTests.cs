@@ -44,15 +44,48 @@ public sealed class ServerConnectionTests
     [Fact]
     public async Task a_dump_is_every_peer_with_its_counters()
     {
-        var dump = await new Script(Interface + "peer A PSK 10.8.0.2/32,fd00::2/128 1700000000 5000000000 7\npeer B - - 0 0 0\nok 2\n").Connect().DumpAsync();
-        Assert.Equal(new ServerIdentity("KEY", 51820, "boot-1", "made-1"), dump.Identity);
-        Assert.Equal(2, dump.Peers.Count);
-        Assert.Equal(new ActualPeer("PSK", "10.8.0.2/32,fd00::2/128", 1_700_000_000, 5_000_000_000, 7), dump.Peers["A"]);
-        Assert.Equal(new ActualPeer(null, "", 0, 0, 0), dump.Peers["B"]);
+        var heard = new List<string>();
+        var identity = await new Script(Interface + "peer A PSK 10.8.0.2/32,fd00::2/128 1700000000 5000000000 7\npeer B - - 0 0 0\nok 2\n").Connect().DumpAsync(
+            (in peer) => heard.Add($"{peer} {Encoding.ASCII.GetString(peer.PresharedKey)} {Encoding.ASCII.GetString(peer.AllowedIps)} {peer.LastHandshake} {peer.RxBytes} {peer.TxBytes}"));
+        Assert.Equal(new ServerIdentity("KEY", 51820, "boot-1", "made-1"), identity);
+        Assert.Equal(["A PSK 10.8.0.2/32,fd00::2/128 1700000000 5000000000 7", "B - - 0 0 0"], heard);
     }
 
     [Fact]
-    public async Task a_dump_of_no_peers_is_empty() => Assert.Empty((await new Script(Interface + "ok 0\n").Connect().DumpAsync()).Peers);
+    public async Task a_dump_of_no_peers_is_empty() => await new Script(Interface + "ok 0\n").Connect().DumpAsync((in _) => Assert.Fail("There is none."));
+
+    [Fact]
+    public async Task a_dump_longer_than_any_buffer_is_heard_whole()
+    {
+        var count = 0L;
+        var lines = string.Concat(Enumerable.Range(0, 20_000).Select(n => $"peer KEY{n} PSK 10.8.{n / 256}.{n % 256}/32 {n} 1 2\n"));
+        await new Script(Interface + lines + "ok 20000\n").Connect().DumpAsync((in peer) => count += peer.LastHandshake);
+        Assert.Equal(20_000L * 19_999 / 2, count);
+    }
+
+    [Fact]
+    public async Task a_removal_answers_the_last_counters()
+    {
+        var counters = await new Script("= C 5000000000 7 1700000000\nok 2\n").Connect().ApplyAsync([], ["C", "never there"]);
+        Assert.Equal([new LastCounters("C", 5_000_000_000, 7, 1_700_000_000)], counters);
+    }
+
+    [Theory]
+    [InlineData("= C 1 2\nok 1\n")]
+    [InlineData("= C 1 2 x\nok 1\n")]
+    [InlineData("= C 1 2 -3\nok 1\n")]
+    [InlineData("peer C 1 2 3\nok 1\n")]
+    public async Task counters_that_are_none_are_refused(string answer) => await Assert.ThrowsAsync<InvalidDataException>(() => new Script(answer).Connect().ApplyAsync([], ["C"]));
+
+    [Fact]
+    public async Task owning_says_the_epoch_and_hears_of_a_greater_one()
+    {
+        var channel = new Script("ok\n", "error superseded 9 is the owner's epoch\n");
+        var connection = channel.Connect();
+        await connection.OwnAsync(7);
+        var refused = await Assert.ThrowsAsync<ServerRefusedException>(() => connection.OwnAsync(8));
+        Assert.Equal(("superseded", "9 is the owner's epoch", "own 7\nown 8\n"), (refused.Code, refused.Detail, channel.Said));
+    }
 
     [Theory]
     [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0 0\nok 2\n")]
@@ -61,14 +94,14 @@ public sealed class ServerConnectionTests
     [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0\nok 1\n")]
     [InlineData("peer A PSK 10.8.0.2/32 0 0 0\nok 1\n")]
     public async Task a_dump_that_is_not_whole_is_refused_for_what_is_missing_would_be_added_or_removed(string answer) =>
-        await Assert.ThrowsAsync<InvalidDataException>(() => new Script(answer).Connect().DumpAsync());
+        await Assert.ThrowsAsync<InvalidDataException>(() => new Script(answer).Connect().DumpAsync((in _) => { }));
 
     [Theory]
     [InlineData("")]
     [InlineData(Interface)]
     [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0 0\n")]
     public async Task a_channel_that_closes_in_the_middle_is_an_IO_error(string answer) =>
-        await Assert.ThrowsAsync<IOException>(() => new Script(answer) { ClosesAfterLast = true }.Connect().DumpAsync());
+        await Assert.ThrowsAsync<IOException>(() => new Script(answer) { ClosesAfterLast = true }.Connect().DumpAsync((in _) => { }));
 
     [Fact]
     public async Task a_server_that_is_silent_is_not_waited_for_longer_than_patience() =>
@@ -78,34 +111,45 @@ public sealed class ServerConnectionTests
     public void printing_a_peer_never_shows_its_preshared_key()
     {
         Assert.DoesNotContain("PSK", new WantedPeer("A", "PSK", "10.8.0.2/32").ToString(), StringComparison.Ordinal);
-        Assert.DoesNotContain("PSK", new ActualPeer("PSK", "10.8.0.2/32", 0, 0, 0).ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("PSK", new DumpedPeer("A"u8, "PSK"u8, "10.8.0.2/32"u8, 0, 0, 0).ToString(), StringComparison.Ordinal);
     }
 
     /// <summary>A server that answers each request with the next of its lines, and then is silent.</summary>
     private sealed class Script(params string[] answers) : IServerChannel
     {
         private readonly Pipe pipe = new();
-        private readonly StringBuilder said = new();
+        private readonly MemoryStream said = new();
 
         /// <summary>Hangs up after the last answer instead of being silent.</summary>
         public bool ClosesAfterLast { get; init; }
-        public string Said => said.ToString();
+        public string Said => Encoding.UTF8.GetString(said.ToArray());
         public string HostKey => "ssh-ed25519 AAAA";
-        public TextReader Answers => field ??= new StreamReader(pipe.Reader.AsStream());
-        public TextWriter Requests => field ??= new Listener(this);
+        public Stream Answers => field ??= pipe.Reader.AsStream();
+        public Stream Requests => field ??= new Listener(this);
 
         public ServerConnection Connect(TimeSpan? patience = null) => new(this, patience ?? TimeSpan.FromSeconds(5));
 
         public ValueTask DisposeAsync() => pipe.Writer.CompleteAsync();
 
-        private sealed class Listener(Script script) : StringWriter(script.said)
+        private sealed class Listener(Script script) : MemoryStream
         {
             private int next;
 
+            public override void Write(byte[] buffer, int offset, int count) => script.said.Write(buffer, offset, count);
+
             public override void Flush()
             {
-                if (next < script.answers.Length) script.pipe.Writer.AsStream(leaveOpen: true).Write(Encoding.UTF8.GetBytes(script.answers[next++]));
-                if (next == script.answers.Length && script.ClosesAfterLast) script.pipe.Writer.Complete();
+                // Not on the connection's thread, which has yet to read what would fill the pipe.
+                if (next < script.answers.Length)
+                {
+                    var answer = Encoding.UTF8.GetBytes(script.answers[next++]);
+                    var last = next == script.answers.Length && script.ClosesAfterLast;
+                    _ = Task.Run(async () =>
+                    {
+                        await script.pipe.Writer.WriteAsync(answer);
+                        if (last) await script.pipe.Writer.CompleteAsync();
+                    });
+                }
             }
         }
 
