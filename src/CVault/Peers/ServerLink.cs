@@ -104,7 +104,7 @@ public sealed class ServerLink(
         {
             await connection.OwnAsync(lease.Epoch);
         }
-        catch (ServerRefusedException refusal) when (refusal.Code == "superseded" && long.TryParse(refusal.Detail.Split(' ')[0], out var beyond))
+        catch (ServerRefusedException refusal) when (refusal.Code == "superseded" && refusal.Detail.Split(' ') is ["epoch", var known, ..] && long.TryParse(known, out var beyond))
         {
             logger.LogError("ALARM server {Server} has been owned with epoch {Beyond}, this database says {Epoch}: it is older than the server, or the server has another control plane. Taken over", Server.Name, beyond, lease.Epoch);
             if (!await lease.RaiseAsync(database, beyond, cancellation)) throw new LeaseLostException();

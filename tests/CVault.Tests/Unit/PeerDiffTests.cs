@@ -63,7 +63,7 @@ public sealed class PeerDiffTests
     public void one_missing_and_one_unknown_are_told_apart()
     {
         var diff = Between([Wanted(A)], [(B, Psk, Ips, 0)]);
-        Assert.Equal(([A], [B]), (diff.Missing.Select(k => k.ToString()).ToArray(), diff.Unknown.Select(k => k.ToString()).ToArray()));
+        Assert.Equal((A, B), (Assert.Single(diff.Missing).ToString(), Assert.Single(diff.Unknown).ToString()));
     }
 
     [Theory]

@@ -46,7 +46,7 @@ public sealed class ServerConnectionTests
     {
         var heard = new List<string>();
         var identity = await new Script(Interface + "peer A PSK 10.8.0.2/32,fd00::2/128 1700000000 5000000000 7\npeer B - - 0 0 0\nok 2\n").Connect().DumpAsync(
-            (in peer) => heard.Add($"{peer} {Encoding.ASCII.GetString(peer.PresharedKey)} {Encoding.ASCII.GetString(peer.AllowedIps)} {peer.LastHandshake} {peer.RxBytes} {peer.TxBytes}"));
+            (in peer) => heard.Add($"{peer.ToString()} {Encoding.ASCII.GetString(peer.PresharedKey)} {Encoding.ASCII.GetString(peer.AllowedIps)} {peer.LastHandshake} {peer.RxBytes} {peer.TxBytes}"));
         Assert.Equal(new ServerIdentity("KEY", 51820, "boot-1", "made-1"), identity);
         Assert.Equal(["A PSK 10.8.0.2/32,fd00::2/128 1700000000 5000000000 7", "B - - 0 0 0"], heard);
     }
@@ -80,11 +80,11 @@ public sealed class ServerConnectionTests
     [Fact]
     public async Task owning_says_the_epoch_and_hears_of_a_greater_one()
     {
-        var channel = new Script("ok\n", "error superseded 9 is the owner's epoch\n");
+        var channel = new Script("ok\n", "error superseded epoch 9 owns this server\n");
         var connection = channel.Connect();
         await connection.OwnAsync(7);
         var refused = await Assert.ThrowsAsync<ServerRefusedException>(() => connection.OwnAsync(8));
-        Assert.Equal(("superseded", "9 is the owner's epoch", "own 7\nown 8\n"), (refused.Code, refused.Detail, channel.Said));
+        Assert.Equal(("superseded", "epoch 9 owns this server", "own 7\nown 8\n"), (refused.Code, refused.Detail, channel.Said));
     }
 
     [Theory]
