@@ -74,7 +74,7 @@ public static class Services
     {
         http.AddMiddleware(typeof(Actor), IsCommand);
         http.AddMiddleware(typeof(Idempotency), chain => IsCommand(chain) && chain.HttpMethods.Contains("POST"));
-        http.AddMiddleware<PeerConfirmations>(IsCommand);
+        http.AddMiddleware(typeof(ExpectPeer), IsCommand);
 
         static bool IsCommand(HttpChain chain) => !chain.HttpMethods.Contains("GET") && chain.Method.Creates.Any(v => v.VariableType == typeof(Reply));
     }

@@ -21,13 +21,12 @@ public sealed class PeerConfirmations(NpgsqlDataSource database, TimeProvider ti
     private static readonly TimeSpan LookAnyway = TimeSpan.FromMilliseconds(250);
     private readonly ConcurrentDictionary<(Guid, string), TaskCompletionSource<bool>> signals = new();
 
-    /// <summary>Wolverine middleware, before the commit: the signal may come before the request has begun to wait.</summary>
-    public static void After(Reply reply, HttpContext http, PeerConfirmations confirmations)
+    /// <summary>Asks for the change's signal, before the commit, for the request's life.</summary>
+    public Task<bool> Expect(PeerChange change, HttpContext http)
     {
-        if (reply.Peer is not { } change) return;
-        var expected = new Expected(confirmations, change);
-        reply.Confirmation = expected.Signal;
+        var expected = new Expected(this, change);
         http.Response.RegisterForDispose(expected);
+        return expected.Signal;
     }
 
     /// <summary>True once the server confirmed the change; false after <paramref name="atMost"/>, or soon where its link is known to be down.</summary>
@@ -85,5 +84,14 @@ public sealed class PeerConfirmations(NpgsqlDataSource database, TimeProvider ti
         public Task<bool> Signal { get; } = confirmations.SignalOf(change).Task;
 
         public void Dispose() => confirmations.signals.TryRemove((change.ServerId, change.PublicKey), out _);
+    }
+}
+
+/// <summary>Wolverine middleware, before the commit: the confirmation may come before the request has begun to wait for it.</summary>
+public static class ExpectPeer
+{
+    public static void After(Reply reply, HttpContext http, PeerConfirmations confirmations)
+    {
+        if (reply.Peer is { } change) reply.Confirmation = confirmations.Expect(change, http);
     }
 }

@@ -44,7 +44,7 @@ public sealed class Reply(int status, object body) : IResult
     /// <summary>The peer to wait for; null where the command changed none.</summary>
     public PeerChange? Peer { get; init; }
 
-    /// <summary>Where the peer's confirmation will be heard: asked for before the commit (<see cref="PeerConfirmations.After"/>).</summary>
+    /// <summary>Where the peer's confirmation will be heard: asked for before the commit (<see cref="ExpectPeer.After"/>).</summary>
     public Task<bool>? Confirmation { get; set; }
 
     public static Reply Ok(object body) => new(200, body);

@@ -102,7 +102,7 @@ public static class RegisterDeviceEndpoint
                 ServerRegion = server.Region,
                 CreatedAt = now,
             })
-            { Location = $"/api/v1/devices/{deviceId}", Peer = new PeerChange(server.Id, publicKey, Wanted: true) },
+            { Location = $"/api/v1/devices/{deviceId}", Peer = new PeerChange(server.Id, publicKey, Wanted: true, IsNew: true) },
             MartenOps.StartStream<Device>(deviceId, new DeviceRegistered(
                 dataKey.UserId, dataKey.Seal(Device.NamePurpose, name), publicKey, dataKey.Seal(Device.PresharedKeyPurpose, presharedKey),
                 privateKey is null ? KeyCustody.Client : KeyCustody.Managed, home, now)),

@@ -62,6 +62,7 @@ public sealed class ServerLinks(
     /// <summary>Renews this node's leases, and hears of what changed about its servers.</summary>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        logger.LogInformation("This is node {Node}", node);
         signals.Woken += id => Of(id)?.Wake();
         while (!stoppingToken.IsCancellationRequested)
         {

@@ -14,11 +14,13 @@ public sealed record Attempt(string Key, Outcome Outcome, Answer? Answer, TimeSp
 /// Registrations by clients that each repeat a request, with its same <c>Idempotency-Key</c>, until it is answered 201.
 /// Every attempt is recorded, as Jepsen does, for <see cref="Oracle"/> to compare.
 /// </summary>
-public sealed class Load(IReadOnlyList<TestUser> users, int registrations)
+/// <param name="nodes">Which of several nodes an attempt goes to, in turn; null: the stack's one.</param>
+public sealed class Load(IReadOnlyList<TestUser> users, int registrations, IReadOnlyList<Uri>? nodes = null)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
     private readonly string run = Guid.NewGuid().ToString("N");
     private int acknowledged;
+    private uint turn;
 
     public ConcurrentQueue<Attempt> Attempts { get; } = new();
 
@@ -79,7 +81,8 @@ public sealed class Load(IReadOnlyList<TestUser> users, int registrations)
         var sent = true;
         try
         {
-            answer = await users[number % users.Count].RegisterDeviceAsync($"Device {number}", idempotencyKey: key);
+            var node = nodes?[(int)(Interlocked.Increment(ref turn) % (uint)nodes.Count)] ?? Stack.Url;
+            answer = await Node.RegisterDeviceAsync(users[number % users.Count], node, $"Device {number}", idempotencyKey: key);
         }
         catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ConnectionError)
         {
