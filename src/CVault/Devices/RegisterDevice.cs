@@ -5,6 +5,7 @@ using CVault.Servers;
 using CVault.Tenants;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Wolverine;
 using Wolverine.Http;
@@ -58,18 +59,19 @@ public static class RegisterDeviceEndpoint
     /// them or gives them back.
     /// </summary>
     public static async Task<(Registration?, ProblemDetails)> LoadAsync(
-        RegisterDevice command, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, TimeProvider time, CancellationToken cancellation)
+        RegisterDevice command, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, TimeProvider time, CancellationToken cancellation)
     {
         var userId = principal.UserId();
-        var tenant = (await session.LoadAsync<Tenant>(principal.TenantId(), cancellation))!;
+        var tenant = TenantAuthentication.TenantOf(http);
         if (tenant.Settings.KeyCustody == KeyCustody.Client && command.PublicKey is null)
         {
             return (null, Problems.Validation(("public_key", "This tenant's devices make their own keys: send the public one.")));
         }
 
         if (command.PublicKey is { } own && await WireGuardKeys.IsAServersAsync(session, own, cancellation)) return (null, WireGuardKeys.InUse());
-        if (await DataKeys.LoadAsync(session, master, userId, cancellation) is not { } dataKey) return (null, Problems.Unauthenticated());
-        if (!await Quotas.TryTakeAsync(session, userId, tenant.Settings.MaxDevicesPerUser, cancellation)) return (null, Problems.DeviceLimitExceeded());
+        var (key, taken) = await DataKeys.LoadTakingAsync(session, master, userId, tenant.Settings.MaxDevicesPerUser, cancellation);
+        if (key is not { } dataKey) return (null, Problems.Unauthenticated());
+        if (!taken) return (null, Problems.DeviceLimitExceeded());
         if (await ServerLoad.PlaceAsync(session, command.ServerRegion, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
 
         var now = time.GetUtcNow();

@@ -37,4 +37,21 @@ public static class DataKeys
             ? DataKey.Unwrap(master, userId, (byte[])reader.GetValue(0))
             : null;
     }
+
+    /// <summary>The user's key, and one of the user's quota (<see cref="Quotas.TryTakeAsync"/>), in one statement of the session's transaction.</summary>
+    /// <returns>A null key as <see cref="LoadAsync"/>; not taken when the limit is reached.</returns>
+    public static async Task<(DataKey? Key, bool Taken)> LoadTakingAsync(IDocumentSession session, MasterKey master, Guid userId, int? limit, CancellationToken cancellation)
+    {
+        await session.BeginTransactionAsync(cancellation);
+        await using var command = new NpgsqlCommand($"""
+            with taken as ({Quotas.TakeSql})
+            select (select wrapped from {Database.Schema}.data_keys where user_id = $1 and tenant_id = $3), exists (select 1 from taken)
+            """);
+        command.Parameters.Add(new() { Value = userId });
+        command.Parameters.Add(new() { Value = limit ?? int.MaxValue });
+        command.Parameters.Add(new() { Value = session.TenantId });
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+        await reader.ReadAsync(cancellation);
+        return (reader.IsDBNull(0) ? null : DataKey.Unwrap(master, userId, (byte[])reader.GetValue(0)), reader.GetBoolean(1));
+    }
 }

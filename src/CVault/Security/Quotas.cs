@@ -20,6 +20,13 @@ public static class Quotas
         return table;
     }
 
+    /// <summary>Takes one of subject $1 unless $2 are taken.</summary>
+    internal const string TakeSql = $"""
+        insert into {Database.Schema}.quotas as q (subject, used) select $1, 1 where $2 > 0
+        on conflict (subject) do update set used = q.used + 1 where q.used < $2
+        returning used
+        """;
+
     /// <summary>Takes one unless the limit is reached. Must run inside the session's transaction.</summary>
     /// <param name="session">The session whose transaction the taking is part of.</param>
     /// <param name="subject">A tenant (its users) or a user (its devices).</param>
@@ -28,13 +35,8 @@ public static class Quotas
     /// <returns>False when the limit is reached; then nothing changed.</returns>
     public static async Task<bool> TryTakeAsync(IDocumentSession session, Guid subject, int? limit, CancellationToken cancellation)
     {
-        if (limit <= 0) return false;
         await session.BeginTransactionAsync(cancellation);
-        await using var command = new NpgsqlCommand($"""
-            insert into {Database.Schema}.quotas as q (subject, used) values ($1, 1)
-            on conflict (subject) do update set used = q.used + 1 where q.used < $2
-            returning used
-            """);
+        await using var command = new NpgsqlCommand(TakeSql);
         command.Parameters.Add(new() { Value = subject });
         command.Parameters.Add(new() { Value = limit ?? int.MaxValue });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
