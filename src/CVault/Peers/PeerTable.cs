@@ -48,6 +48,7 @@ public static class PeerTable
         table.AddColumn("changed_at", "timestamptz").NotNull();
         table.AddColumn("confirmed_at", "timestamptz");
         table.AddColumn("fingerprint", "bigint");
+        table.AddColumn("last_handshake", "timestamptz");
         table.Indexes.Add(new IndexDefinition("peers_one_an_address") { Columns = ["server_id", "allowed_ips"], IsUnique = true, Predicate = "(wanted = true)" });
         table.Indexes.Add(new IndexDefinition("peers_pending") { Columns = ["server_id", "revision"], Predicate = "(confirmed < revision)" });
         return table;
@@ -117,7 +118,7 @@ public static class PeerTable
     public static async Task<Dictionary<PeerKey, ExpectedPeer>> ExpectedAsync(NpgsqlDataSource database, Guid serverId, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand($"""
-            select p.public_key, case when p.confirmed = p.revision then p.fingerprint end, 0::bigint
+            select p.public_key, case when p.confirmed = p.revision then p.fingerprint end, coalesce(extract(epoch from p.last_handshake)::bigint, 0)
             from {Database.Schema}.peers p join {Database.Schema}.data_keys k on k.user_id = p.user_id
             where p.server_id = $1 and p.wanted and not p.suspended
             """);
@@ -130,6 +131,19 @@ public static class PeerTable
         }
 
         return expected;
+    }
+
+    /// <summary>Notes when peers were last heard of: by the hour, which is all that idle leases need, so that a pass writes little.</summary>
+    public static async Task NoteHandshakesAsync(NpgsqlDataSource database, Guid serverId, IReadOnlyCollection<(PeerKey Key, long LastHandshake)> handshakes, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand($"""
+            update {Database.Schema}.peers p set last_handshake = to_timestamp(h.at) from unnest($2::text[], $3::bigint[]) as h (public_key, at)
+            where p.server_id = $1 and p.public_key = h.public_key
+            """);
+        command.Parameters.Add(new() { Value = serverId });
+        command.Parameters.Add(new() { Value = handshakes.Select(h => h.Key.ToString()).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text });
+        command.Parameters.Add(new() { Value = handshakes.Select(h => h.LastHandshake).ToArray() });
+        await command.ExecuteNonQueryAsync(cancellation);
     }
 
     /// <summary>The rows of these keys as they now stand, by key; those that have none are not there.</summary>

@@ -230,6 +230,7 @@ public sealed class ServerLink(
         diff.Compare(expected);
         var (elapsed, bytes) = (Stopwatch.GetElapsedTime(started), GC.GetTotalAllocatedBytes() - allocated);
         logger.LogDebug("Server {Server}: pass over {There} peers took {Milliseconds} ms, allocated {Bytes} bytes", Server.Name, diff.There, (long)elapsed.TotalMilliseconds, bytes);
+        if (diff.Handshakes.Count > 0) await PeerTable.NoteHandshakesAsync(database, Server.Id, diff.Handshakes, cancellation);
         if (!diff.IsEmpty) await MendAsync(connection, diff, nothingWanted: expected.Count == 0, meant, cancellation);
     }
 
