@@ -51,4 +51,51 @@ public sealed class SimulatedChannelTests
         var peers = new List<string>();
         return (await server.DumpAsync((in p) => peers.Add($"{p.ToString()} {Encoding.ASCII.GetString(p.PresharedKey)} {Encoding.ASCII.GetString(p.AllowedIps)}")), peers);
     }
+
+    [Fact]
+    public async Task a_later_owner_shuts_out_the_earlier_one()
+    {
+        await using var earlier = new SimulatedChannel(name);
+        await using var later = new SimulatedChannel(name);
+        Assert.Equal("ok 1", Ask(earlier, "apply 1\n+ A - 10.8.0.2/32\n"));
+        Assert.Equal("ok", Ask(earlier, "own 5\n"));
+        Assert.Equal("ok", Ask(later, "own 6\n"));
+        Assert.StartsWith("error superseded", Ask(earlier, "apply 1\n- A\n"), StringComparison.Ordinal);
+        Assert.StartsWith("error superseded", Ask(earlier, "sync 1\n+ B - 10.8.0.3/32\n"), StringComparison.Ordinal);
+        Assert.StartsWith("error superseded", Ask(earlier, "own 5\n"), StringComparison.Ordinal);
+        Assert.Equal("ok simulated simulated", Ask(earlier, "ping\n"));
+        Assert.Equal("= A 0 0 0\nok 1", Ask(later, "apply 1\n- A\n"));
+        await using var nobody = new SimulatedChannel(name);
+        Assert.StartsWith("error superseded", Ask(nobody, "apply 0\n"), StringComparison.Ordinal);
+        await using var another = new SimulatedChannel(name + "-other");
+        Assert.Equal("ok 0", Ask(another, "apply 0\n"));
+    }
+
+    [Fact]
+    public async Task a_removal_is_answered_again_until_the_peer_is_added_again()
+    {
+        await using var server = new SimulatedChannel(name);
+        Ask(server, "apply 1\n+ A - 10.8.0.2/32\n");
+        Assert.Equal("= A 0 0 0\nok 2", Ask(server, "apply 2\n- A\n- B\n"));
+        Assert.Equal("= A 0 0 0\nok 1", Ask(server, "apply 1\n- A\n"));
+        Ask(server, "apply 1\n+ A - 10.8.0.2/32\n");
+        Assert.Equal("= A 0 0 0\nok 1", Ask(server, "sync 1\n+ B - 10.8.0.3/32\n"));
+        Assert.Equal("ok 1", Ask(server, "apply 1\n- C\n"));
+    }
+
+    private static string Ask(SimulatedChannel server, string frame)
+    {
+        server.Requests.Write(Encoding.ASCII.GetBytes(frame));
+        server.Requests.Flush();
+        var answer = "";
+        var answers = new StreamReader(server.Answers, leaveOpen: true);
+        while (answers.ReadLine() is { } line)
+        {
+            answer += line;
+            if (line.StartsWith("ok", StringComparison.Ordinal) || line.StartsWith("error", StringComparison.Ordinal)) break;
+            answer += "\n";
+        }
+
+        return answer;
+    }
 }
