@@ -161,6 +161,7 @@ public sealed class ServerLink(
         await connection.ApplyAsync(
             [.. batch.Where(p => p.Peer is not null).Select(p => p.Peer!)],
             [.. batch.Where(p => p.Peer is null).Select(p => p.PublicKey)]);
+        FailPoint.Reached("after-ssh");
         await PeerTable.ConfirmAsync(database, Server.Id, batch, time.GetUtcNow(), cancellation);
         foreach (var peer in batch) confirmations.Confirmed(Server.Id, peer.PublicKey);
     }
