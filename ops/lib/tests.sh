@@ -92,11 +92,24 @@ start_test_stack() {
   set +a
 }
 
-# The whole run's logs, now that it is over: what the tests sent as passwords and emails is in none of them.
+# unexpected_lines LOG...: what the API logged at `warn:` and above, or broke with, that ops/lib/expected-lines does not
+# have. The time is cut off; a line without one, or of "=== api started", is none of the logger's.
+unexpected_lines() {
+  cat "$@" 2>/dev/null | sed -nE -e 's/^[0-9]{4}-[^ ]+Z (warn|fail|crit): /\1: /p' -e t -e '/^[0-9]{4}-[^ ]+Z |^===|^ *$/!p' |
+    grep -vE -f <(grep -vE '^(#|$)' "$ROOT/ops/lib/expected-lines") || true
+}
+
+# The whole run's logs, now that it is over: what the tests sent as passwords and emails is in none of them, and the API
+# complained of nothing but what the tests did to it.
 look_through_logs() {
   local found
   found=$(grep -rlF -e 'correct horse battery' -e '@example.com' "$STATE/logs" "$STATE/lab/logs" 2>/dev/null) || true
   if [ -z "$found" ]; then PASSED=$((PASSED + 1)); else warn "a test's password or email is in: $found"; FAILED=$((FAILED + 1)); fi
+  found=$(unexpected_lines "$STATE/logs/api.log.1" "$STATE/logs/api.log")
+  if [ -z "$found" ]; then PASSED=$((PASSED + 1)); return; fi
+  warn "$(wc -l <<<"$found") lines in the API's log are not among those that ops/lib/expected-lines has, such as:"
+  cut -c1-300 <<<"$found" | head -n 20 >&2
+  FAILED=$((FAILED + 1))
 }
 
 end_test_stack() {

@@ -59,12 +59,15 @@ public sealed class Reply(int status, object body) : IResult
         Idempotency.Leave(httpContext);
         if (Peer is { } change && Confirmation is { } signal && Body is IPeerReply reply)
         {
+            FailPoint.Reached("after-commit");
             var confirmations = httpContext.RequestServices.GetRequiredService<PeerConfirmations>();
             if (await confirmations.WaitAsync(change, signal, PeerWait, httpContext.RequestAborted))
             {
                 reply.PeerStatus = PeerStatuses.Live;
                 await Idempotency.AmendAsync(httpContext, this);
             }
+
+            FailPoint.Reached("before-response");
         }
 
         httpContext.Response.StatusCode = Status;

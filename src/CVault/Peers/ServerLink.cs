@@ -199,6 +199,7 @@ public sealed class ServerLink(
         var counters = await ExchangeAsync(() => connection.ApplyAsync(
             [.. batch.Where(p => p.Peer is not null).Select(p => p.Peer!)],
             [.. batch.Where(p => p.Peer is null).Select(p => p.PublicKey)]));
+        FailPoint.Reached("after-ssh");
         var (there, gone) = await PeerTable.ConfirmAsync(database, lease, identity, batch, counters, time.GetUtcNow(), cancellation);
         foreach (var key in there) confirmations.Confirmed(Server.Id, key, wanted: true);
         foreach (var key in gone) confirmations.Confirmed(Server.Id, key, wanted: false);

@@ -93,6 +93,7 @@ public static class Idempotency
             $"update {Database.Schema}.idempotency_keys set status = ?, location = nullif(?, ''), body = ? where claim = ?",
             reply.Status, reply.Location ?? "",
             master.Wrap(reply.Utf8Body(), Subject(claim)), claim);
+        FailPoint.Reached("before-commit");
     }
 
     /// <summary>

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace CVault.Tests.Lab;
 
-/// <summary>What someone who stole the control plane's SSH key could do on a server: speak the protocol, and nothing else.</summary>
+/// <summary>Row 39 of the plan: what someone who stole the control plane's SSH key could do on a server: speak the protocol, and nothing else.</summary>
 public sealed class ControlKeyTests : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("cvault-control-key-").FullName;
@@ -32,6 +32,23 @@ public sealed class ControlKeyTests : IDisposable
         var answer = await SshAsync([], after: [command]);
         Assert.StartsWith("error refused", answer.Text, StringComparison.Ordinal);
         Assert.Single(answer.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
+    public async Task what_it_starts_is_not_root()
+    {
+        LabClient.Required();
+        // The API's own connection has one running, behind the forced command as any other.
+        var network = (await Stack.OnAsync("vpn2", ["readlink", "/proc/self/ns/net"])).Text.Trim();
+        var programs = StackProcess.All().Where(p => StackProcess.ArgumentsOf(p).Contains("/cvault-wg", StringComparison.Ordinal) && StackProcess.NetworkOf(p) == network).ToArray();
+        Assert.NotEmpty(programs);
+        foreach (var status in programs.Select(p => File.ReadAllLines($"/proc/{p}/status")))
+        {
+            // Real, effective, saved and file system's user; and no capability instead.
+            var users = status.Single(l => l.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[1..];
+            Assert.All(users, u => Assert.NotEqual("0", u));
+            Assert.Equal("CapEff:\t0000000000000000", status.Single(l => l.StartsWith("CapEff:", StringComparison.Ordinal)));
+        }
     }
 
     [Fact]

@@ -4,45 +4,56 @@ using System.Security.Cryptography;
 
 namespace CVault.Tests.Lab;
 
-/// <summary>Faults made by hand on a server, all at once, and when the control plane had mended each.</summary>
+/// <summary>
+/// Row 20 of the plan: faults made by hand on a server, all in one command, and when the control plane had mended each.
+/// </summary>
 public sealed class Drift(Stack stack) : IAsyncLifetime
 {
-    public static readonly TimeSpan Pass = TimeSpan.FromSeconds(35); // a pass each 30 s, and what it takes
+    /// <summary>A pass each 30 s, a look at the clock each second, and what it takes.</summary>
+    public static readonly TimeSpan Pass = TimeSpan.FromSeconds(35);
 
-    public Task<TimeSpan?> RemovedIsBack { get; private set; } = null!;
-    public Task<TimeSpan?> UnknownIsGone { get; private set; } = null!;
+    private const int Each = 5;
+
+    public Task<TimeSpan?> RemovedAreBack { get; private set; } = null!;
+    public Task<TimeSpan?> UnknownAreGone { get; private set; } = null!;
     public Task<TimeSpan?> SwappedAreRight { get; private set; } = null!;
     public Task<TimeSpan?> RekeyedIsRight { get; private set; } = null!;
-    public string Unknown { get; } = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
+    public string[] Removed { get; private set; } = [];
+    public string[] Unknown { get; } = [.. Enumerable.Range(0, Each).Select(_ => Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)))];
+    public string[] Swapped { get; private set; } = [];
+    public string Rekeyed { get; private set; } = "";
 
     public async ValueTask InitializeAsync()
     {
         if (!Stack.HasLab) return;
-        var user = await (await stack.NewTenantAsync()).NewUserAsync();
-        var devices = new List<TestDevice>();
-        for (var i = 0; i < 4; i++) devices.Add(await user.NewDeviceAsync($"Device {i}", "us-east"));
+        var user = await (await stack.NewTenantAsync(new { max_devices_per_user = 100 })).NewUserAsync();
+        var keys = new List<string>();
+        for (var i = 0; i < Each + 5; i++) keys.Add((await user.NewDeviceAsync($"Device {i}", "us-east")).PublicKey);
+        (Removed, Swapped, Rekeyed) = ([.. keys[..Each]], [.. keys[Each..(Each + 4)]], keys[^1]);
         var server = LabServer.Vpn1;
         var before = await server.PeersAsync();
-        var (first, second) = (devices[1], devices[2]);
 
-        await server.SetByHandAsync(devices[0].PublicKey, "remove");
-        await server.AddByHandAsync([(Unknown, "10.8.251.1")]);
-        // WireGuard moves an address to whoever was given it last: the swap takes a third address.
-        await server.SetByHandAsync(first.PublicKey, "allowed-ips", "10.8.251.2/32");
-        await server.SetByHandAsync(second.PublicKey, "allowed-ips", before[first.PublicKey].AllowedIps);
-        await server.SetByHandAsync(first.PublicKey, "allowed-ips", before[second.PublicKey].AllowedIps);
-        await server.SetByHandAsync(devices[3].PublicKey, "preshared-key", "/dev/null");
+        var changes = new List<string>();
+        foreach (var key in Removed) changes.AddRange(["peer", key, "remove"]);
+        foreach (var (key, i) in Unknown.Select((k, i) => (k, i))) changes.AddRange(["peer", key, "allowed-ips", $"10.8.251.{1 + i}/32"]);
+        // WireGuard moves an address to whoever was given it last: a swap takes a third address.
+        foreach (var pair in Swapped.Chunk(2))
+        {
+            changes.AddRange(["peer", pair[0], "allowed-ips", "10.8.251.250/32", "peer", pair[1], "allowed-ips", before[pair[0]].AllowedIps, "peer", pair[0], "allowed-ips", before[pair[1]].AllowedIps]);
+        }
 
-        var broken = await server.PeersAsync();
-        Assert.False(broken.ContainsKey(devices[0].PublicKey));
-        Assert.True(broken.ContainsKey(Unknown));
-        Assert.Equal((before[first.PublicKey].AllowedIps, before[second.PublicKey].AllowedIps), (broken[second.PublicKey].AllowedIps, broken[first.PublicKey].AllowedIps));
-        Assert.NotEqual(before[devices[3].PublicKey], broken[devices[3].PublicKey]);
+        changes.AddRange(["peer", Rekeyed, "preshared-key", "/dev/null"]);
+        // One command and the look after it, so that no pass comes in between.
+        var broken = LabServer.Peers((await Stack.OnAsync(server.Name, ["sh", "-c", "wg set wg0 \"$@\" && wg show wg0 dump", "sh", .. changes])).Text);
+        Assert.All(Removed, key => Assert.False(broken.ContainsKey(key)));
+        Assert.All(Unknown, key => Assert.True(broken.ContainsKey(key)));
+        Assert.All(Swapped.Chunk(2), pair => Assert.Equal((before[pair[0]].AllowedIps, before[pair[1]].AllowedIps), (broken[pair[1]].AllowedIps, broken[pair[0]].AllowedIps)));
+        Assert.NotEqual(before[Rekeyed], broken[Rekeyed]);
 
-        RemovedIsBack = WhenAsync(peers => peers.GetValueOrDefault(devices[0].PublicKey) == before[devices[0].PublicKey]);
-        UnknownIsGone = WhenAsync(peers => !peers.ContainsKey(Unknown));
-        SwappedAreRight = WhenAsync(peers => peers[first.PublicKey].Has(before[first.PublicKey].AllowedIps.Split(',')) && peers[second.PublicKey].Has(before[second.PublicKey].AllowedIps.Split(',')));
-        RekeyedIsRight = WhenAsync(peers => peers[devices[3].PublicKey].PresharedKey == before[devices[3].PublicKey].PresharedKey);
+        RemovedAreBack = WhenAsync(peers => Removed.All(key => peers.GetValueOrDefault(key) == before[key]));
+        UnknownAreGone = WhenAsync(peers => !Unknown.Any(peers.ContainsKey));
+        SwappedAreRight = WhenAsync(peers => Swapped.All(key => peers[key].Has(before[key].AllowedIps.Split(','))));
+        RekeyedIsRight = WhenAsync(peers => peers[Rekeyed].PresharedKey == before[Rekeyed].PresharedKey);
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
@@ -61,16 +72,17 @@ public sealed class Drift(Stack stack) : IAsyncLifetime
 }
 
 /// <summary>What a pass mends.</summary>
-public sealed class DriftTests(Drift drift, ITestOutputHelper output) : IClassFixture<Drift>
+public sealed class DriftTests(Stack stack, Drift drift, ITestOutputHelper output) : IClassFixture<Drift>
 {
     [Fact]
-    public async Task a_peer_removed_by_hand_is_back_within_one_pass() => await MendedAsync(drift.RemovedIsBack);
+    public async Task peers_removed_by_hand_are_back_within_one_pass() => await MendedAsync(drift.RemovedAreBack);
 
     [Fact]
-    public async Task an_unknown_peer_added_by_hand_is_gone_within_one_pass()
+    public async Task unknown_peers_added_by_hand_are_gone_within_one_pass()
     {
-        await MendedAsync(drift.UnknownIsGone);
-        Assert.Contains($"removing unknown peer {drift.Unknown}", await StackProcess.LoggedAsync(StackProcess.ApiLog, 0), StringComparison.Ordinal);
+        await MendedAsync(drift.UnknownAreGone);
+        var log = await StackProcess.LoggedAsync(StackProcess.ApiLog, 0);
+        Assert.All(drift.Unknown, key => Assert.Contains($"removing unknown peer {key}", log, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -78,6 +90,28 @@ public sealed class DriftTests(Drift drift, ITestOutputHelper output) : IClassFi
 
     [Fact]
     public async Task a_preshared_key_taken_away_by_hand_is_back_within_one_pass() => await MendedAsync(drift.RekeyedIsRight);
+
+    [Fact]
+    public async Task each_peer_that_was_mended_is_one_event()
+    {
+        foreach (var mended in new[] { drift.RemovedAreBack, drift.UnknownAreGone, drift.SwappedAreRight, drift.RekeyedIsRight }) await MendedAsync(mended);
+        var server = (await LabServer.Vpn1.IdAsync(stack)).ToString();
+        var expected = drift.Removed.Select(key => $"{server} {key} missing").Concat(drift.Unknown.Select(key => $"{server} {key} unknown")).Concat(drift.Swapped.Append(drift.Rekeyed).Select(key => $"{server} {key} different"));
+        var events = new List<string>();
+        await Stack.EventuallyAsync("the events of what was mended", TimeSpan.FromSeconds(2), async () => (events = await EventsAsync()).Count > 0);
+        Assert.Equal(expected.Order(StringComparer.Ordinal), events.Order(StringComparer.Ordinal));
+    }
+
+    private async Task<List<string>> EventsAsync()
+    {
+        await using var command = stack.Database.CreateCommand(
+            "select (data->>'serverId') || ' ' || (data->>'publicKey') || ' ' || (data->>'what') from cvault.mt_events where type = 'peer_mended_v1' and data->>'publicKey' = any($1)");
+        command.Parameters.Add(new() { Value = (string[])[.. drift.Removed, .. drift.Unknown, .. drift.Swapped, drift.Rekeyed] });
+        await using var reader = await command.ExecuteReaderAsync();
+        var events = new List<string>();
+        while (await reader.ReadAsync()) events.Add(reader.GetString(0));
+        return events;
+    }
 
     private async Task MendedAsync(Task<TimeSpan?> mended)
     {

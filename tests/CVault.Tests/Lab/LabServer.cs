@@ -18,11 +18,11 @@ public sealed class LabServer(string name)
     public string Log => Path.Combine(Stack.StateDir, "lab", "logs", Name + ".sshd");
 
     /// <summary>All peers that the interface has, by public key.</summary>
-    public async Task<Dictionary<string, LabPeer>> PeersAsync()
-    {
-        var dump = await Stack.OnAsync(Name, ["wg", "show", "wg0", "dump"]);
-        return dump.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(l => l.Split('\t')).ToDictionary(f => f[0], f => new LabPeer(f[0], f[1], f[3]));
-    }
+    public async Task<Dictionary<string, LabPeer>> PeersAsync() => Peers((await Stack.OnAsync(Name, ["wg", "show", "wg0", "dump"])).Text);
+
+    /// <summary>From what <c>wg show wg0 dump</c> prints.</summary>
+    public static Dictionary<string, LabPeer> Peers(string dump) =>
+        dump.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(l => l.Split('\t')).ToDictionary(f => f[0], f => new LabPeer(f[0], f[1], f[3]));
 
     public async Task<bool> HasAsync(string publicKey) => (await PeersAsync()).ContainsKey(publicKey);
 

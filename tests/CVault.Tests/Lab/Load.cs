@@ -8,7 +8,12 @@ namespace CVault.Tests.Lab;
 public enum Outcome { Ok, Refused, Unknown }
 
 /// <summary>One request of a load as its client saw it.</summary>
-public sealed record Attempt(string Key, Outcome Outcome, Answer? Answer, TimeSpan Took);
+/// <param name="Begun">When it was sent, as <see cref="Stopwatch.GetTimestamp"/> tells.</param>
+public sealed record Attempt(string Key, Outcome Outcome, Answer? Answer, long Begun, TimeSpan Took)
+{
+    /// <summary>Whether all of it lay between two moments.</summary>
+    public bool Within(long from, long to) => Begun >= from && Begun + Took.TotalSeconds * Stopwatch.Frequency <= to;
+}
 
 /// <summary>
 /// Registrations by clients that each repeat a request, with its same <c>Idempotency-Key</c>, until it is answered 201.
@@ -17,6 +22,7 @@ public sealed record Attempt(string Key, Outcome Outcome, Answer? Answer, TimeSp
 /// <param name="nodes">Which of several nodes an attempt goes to, in turn; null: the stack's one.</param>
 public sealed class Load(IReadOnlyList<TestUser> users, int registrations, IReadOnlyList<Uri>? nodes = null)
 {
+    public const int Clients = 8;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
     private readonly string run = Guid.NewGuid().ToString("N");
     private int acknowledged;
@@ -29,11 +35,14 @@ public sealed class Load(IReadOnlyList<TestUser> users, int registrations, IRead
 
     public IEnumerable<Acknowledged> Acknowledged => Attempts.Where(a => a.Outcome == Outcome.Ok).Select(a => Lab.Acknowledged.Of(a.Answer!)).DistinctBy(d => d.DeviceId);
 
-    /// <summary>One client for each user; the work is shared out evenly.</summary>
+    /// <summary>How many registrations were asked for, however often.</summary>
+    public int Keys => Attempts.Select(a => a.Key).Distinct().Count();
+
+    /// <summary>The work is shared out evenly.</summary>
     /// <param name="enough">Ends the load early, between two registrations.</param>
-    public Task RunAsync(CancellationToken enough = default) => Task.WhenAll(users.Select((_, client) => Task.Run(async () =>
+    public Task RunAsync(CancellationToken enough = default) => Task.WhenAll(Enumerable.Range(0, Clients).Select(client => Task.Run(async () =>
     {
-        for (var i = client; i < registrations && !enough.IsCancellationRequested; i += users.Count)
+        for (var i = client; i < registrations && !enough.IsCancellationRequested; i += Clients)
         {
             var start = Stopwatch.GetTimestamp();
             while (await AttemptAsync(i) != Outcome.Ok)
@@ -59,12 +68,19 @@ public sealed class Load(IReadOnlyList<TestUser> users, int registrations, IRead
     {
         foreach (var key in Attempts.Where(a => a.Outcome == Outcome.Ok).GroupBy(a => a.Key))
         {
-            var devices = key.Select(a => a.Answer!.Text("device_id")).Distinct().ToArray();
+            var devices = key.Select(a => $"{a.Answer!.Text("device_id")} ({a.Answer.Text("assigned_ip")})").Distinct().ToArray();
             Assert.True(devices.Length == 1, $"Idempotency-Key {key.Key} was answered with {devices.Length} devices: {string.Join(", ", devices)}");
         }
 
         var bad = Attempts.Where(a => a is { Outcome: Outcome.Refused, Answer: { } answer } && !IsHonest(answer)).Select(a => a.Answer!).ToArray();
         Assert.True(bad.Length == 0, $"{bad.Length} answers were neither 201 nor a 503 or 409 to repeat after, such as {bad.FirstOrDefault()?.Body}");
+    }
+
+    /// <summary>What 99 of 100 of these did not take longer than.</summary>
+    public static TimeSpan P99(IEnumerable<Attempt> attempts)
+    {
+        var took = attempts.Select(a => a.Took).Order().ToArray();
+        return took.Length == 0 ? TimeSpan.Zero : took[(int)Math.Ceiling(took.Length * 0.99) - 1];
     }
 
     public override string ToString() => string.Join(", ", Attempts.GroupBy(a => a.Outcome).Select(g => $"{g.Count()} {g.Key}"));
@@ -94,7 +110,7 @@ public sealed class Load(IReadOnlyList<TestUser> users, int registrations, IRead
         }
 
         var outcome = answer?.Status == HttpStatusCode.Created ? Outcome.Ok : answer is null && sent ? Outcome.Unknown : Outcome.Refused;
-        Attempts.Enqueue(new Attempt(key, outcome, answer, Stopwatch.GetElapsedTime(start)));
+        Attempts.Enqueue(new Attempt(key, outcome, answer, start, Stopwatch.GetElapsedTime(start)));
         if (outcome == Outcome.Ok) Interlocked.Increment(ref acknowledged);
         return outcome;
     }

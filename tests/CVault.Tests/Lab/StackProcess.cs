@@ -46,6 +46,9 @@ public static class StackProcess
     /// <summary>The arguments, each ended by a NUL; empty for a process that is gone.</summary>
     public static string ArgumentsOf(int pid) => Read($"/proc/{pid}/cmdline");
 
+    /// <summary>When it started, in the kernel's ticks since boot: what tells a process from a later one with its id (proc(5), stat, 22).</summary>
+    public static string StartedAt(int pid) => Read($"/proc/{pid}/stat") is var stat && stat.Contains(')', StringComparison.Ordinal) ? stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19] : "gone";
+
     /// <summary>The network namespace that it is in.</summary>
     public static string NetworkOf(int pid)
     {
