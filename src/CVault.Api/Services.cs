@@ -33,6 +33,9 @@ public static class Services
         services.AddHostedService(s => s.GetRequiredService<Startup>());
         services.AddSingleton<ServerLinks>();
         services.AddHostedService(s => s.GetRequiredService<ServerLinks>());
+        services.AddSingleton(settings.LeaseRules);
+        services.AddSingleton<FinishMoves>();
+        services.AddHostedService(s => s.GetRequiredService<FinishMoves>());
         services.AddHostedService<Housekeeping>();
     }
 
