@@ -66,6 +66,7 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.LocalQueueFor<ReconcileServer>().BufferedInMemory();
     wolverine.LocalQueueFor<ServerChanged>().BufferedInMemory();
     wolverine.LocalQueueFor<TenantAccessChanged>().BufferedInMemory();
+    wolverine.LocalQueueFor<MoveBegun>().BufferedInMemory();
     wolverine.LocalQueueFor<DeviceGone>().UseDurableInbox();
 });
 builder.Services.AddWolverineHttp();

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using CVault.IpLeases;
 using CVault.Security;
 using Renci.SshNet;
 
@@ -31,6 +32,9 @@ public sealed record Settings
     /// <summary><c>CVAULT_SSH_KEY</c>: the private key that servers know, in OpenSSH form; without it only simulated servers work.</summary>
     public IPrivateKeySource? SshKey { get; init; }
 
+    /// <summary><c>CVAULT_LEASE_QUARANTINE</c>: seconds that a released address rests, 0 to 86,400; 300 when it is not set.</summary>
+    public LeaseRules LeaseRules { get; init; } = LeaseRules.Default;
+
     /// <exception cref="InvalidOperationException">Something is missing or unusable; the message names it.</exception>
     public static Settings Read(IConfiguration configuration)
     {
@@ -50,6 +54,12 @@ public sealed record Settings
             }
         }
 
+        var quarantine = configuration["CVAULT_LEASE_QUARANTINE"];
+        if (!string.IsNullOrWhiteSpace(quarantine) && !(int.TryParse(quarantine, System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0 and <= 86_400))
+        {
+            throw new InvalidOperationException("CVAULT_LEASE_QUARANTINE is a number of seconds from 0 to 86400.");
+        }
+
         var port = configuration["CVAULT_API_PORT"] is { Length: > 0 } p ? int.Parse(p, System.Globalization.CultureInfo.InvariantCulture) : (int?)null;
         return new Settings
         {
@@ -64,6 +74,7 @@ public sealed record Settings
                 key.ImportFromPem(t);
                 return key;
             }),
+            LeaseRules = string.IsNullOrWhiteSpace(quarantine) ? LeaseRules.Default : new LeaseRules(TimeSpan.FromSeconds(int.Parse(quarantine, System.Globalization.CultureInfo.InvariantCulture))),
             SshKey = Optional("CVAULT_SSH_KEY") is { Length: > 0 } ssh ? new PrivateKeyFile(new MemoryStream(System.Text.Encoding.ASCII.GetBytes(ssh + "\n"))) : null,
         };
     }

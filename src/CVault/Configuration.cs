@@ -65,6 +65,7 @@ public static class Configuration
         events.MapEventType<UserRegistered>("user_registered_v1");
         events.MapEventType<DeviceRegistered>("device_registered_v1");
         events.MapEventType<DeviceMoved>("device_moved_v1");
+        events.MapEventType<DeviceLeft>("device_left_v1");
         events.MapEventType<DeviceKeyRotated>("device_key_rotated_v1");
         events.MapEventType<DeviceRevoked>("device_revoked_v1");
         events.MapEventType<SessionStarted>("session_started_v1");

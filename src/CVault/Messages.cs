@@ -15,6 +15,10 @@ public sealed record ServerChanged(Guid ServerId);
 /// <param name="TenantId">The tenant.</param>
 public sealed record TenantAccessChanged(Guid TenantId);
 
+/// <summary>Wake-up for the worker that finishes moves: a device has begun one. Lost, doubled or late, it does no harm.</summary>
+/// <param name="DeviceId">The device.</param>
+public sealed record MoveBegun(Guid DeviceId);
+
 /// <summary>A device was revoked, so whatever session it has is over.</summary>
 /// <param name="DeviceId">The device.</param>
 public sealed record DeviceGone(Guid DeviceId);

@@ -16,8 +16,15 @@ public enum DeviceStatus { Active, Revoked }
 /// <param name="At">When, by the clock that the answer went by.</param>
 public sealed record DeviceRegistered(Guid UserId, Sealed Name, string PublicKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome Home, DateTimeOffset At);
 
-/// <summary>The device's peer stands on another server now, under another address.</summary>
+/// <summary>
+/// The device's home is on another server now, under another address. Where it was its peer and lease still are, so
+/// that its tunnel lives, until a <see cref="DeviceLeft"/> says otherwise (ops/decisions/0009).
+/// </summary>
 public sealed record DeviceMoved(DeviceHome From, DeviceHome To);
+
+/// <summary>The device has neither peer nor lease any more where it moved away from.</summary>
+/// <param name="Reason"><c>moved</c>: its new peer is live. <c>moved_on</c>: it moved to a third server. <c>key_rotated</c>: it has other keys.</param>
+public sealed record DeviceLeft(DeviceHome From, string Reason);
 
 /// <summary>The device has other keys from now on.</summary>
 public sealed record DeviceKeyRotated(Guid ServerId, string OldPublicKey, string PublicKey, Sealed PresharedKey, KeyCustody Custody);
@@ -38,19 +45,24 @@ public sealed record DeviceHome(Guid ServerId, string Address, string Address6)
 /// The public key while the device lives, null afterwards. The unique index on it is what keeps one holder a key,
 /// over all tenants; a revoked device's key may be registered anew.
 /// </param>
+/// <param name="Home">The server that its config names.</param>
+/// <param name="Leaving">The server that it moved away from and still has its peer and lease on; null when there is none.</param>
 public sealed record Device(
-    Guid Id, Guid UserId, Sealed Name, string PublicKey, string? LiveKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome Home, DeviceStatus Status, DateTimeOffset CreatedAt)
+    Guid Id, Guid UserId, Sealed Name, string PublicKey, string? LiveKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome Home, DeviceStatus Status, DateTimeOffset CreatedAt,
+    DeviceHome? Leaving = null)
 {
     public const string NamePurpose = "device-name", PresharedKeyPurpose = "preshared-key", PrivateKeyPurpose = "private-key";
 
     public static Device Create(IEvent<DeviceRegistered> e) => new(
         e.StreamId, e.Data.UserId, e.Data.Name, e.Data.PublicKey, e.Data.PublicKey, e.Data.PresharedKey, e.Data.Custody, e.Data.Home, DeviceStatus.Active, e.Data.At);
 
-    public Device Apply(DeviceMoved e) => this with { Home = e.To };
+    public Device Apply(DeviceMoved e) => this with { Home = e.To, Leaving = e.From };
+
+    public Device Apply(DeviceLeft _) => this with { Leaving = null };
 
     public Device Apply(DeviceKeyRotated e) => this with { PublicKey = e.PublicKey, LiveKey = e.PublicKey, PresharedKey = e.PresharedKey, Custody = e.Custody };
 
-    public Device Apply(DeviceRevoked _) => this with { Status = DeviceStatus.Revoked, LiveKey = null };
+    public Device Apply(DeviceRevoked _) => this with { Status = DeviceStatus.Revoked, LiveKey = null, Leaving = null };
 }
 
 /// <summary>A managed device's private key, sealed. A document, not an event, so that it is gone when the device is.</summary>

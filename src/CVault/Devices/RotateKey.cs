@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using CVault.IpLeases;
 using CVault.Security;
 using CVault.Servers;
 using CVault.Tenants;
@@ -26,11 +27,13 @@ public sealed record RotatedKeyView : IPeerReply
 }
 
 /// <summary>What a rotation found.</summary>
-public sealed record Rotation(RotateKey Command, Device Device, Server Server, DataKey DataKey);
+/// <param name="Leaving">The server of a move that is not finished; null when there is none.</param>
+public sealed record Rotation(RotateKey Command, Device Device, Server Server, Server? Leaving, DataKey DataKey);
 
 /// <summary>
 /// <c>POST /api/v1/devices/{deviceId}/rotate-key</c>: new key pair and preshared key, same address. On the server an
-/// address is one peer's, so the old peer goes in the very exchange that brings the new one.
+/// address is one peer's, so the old peer goes in the very exchange that brings the new one. A move that is under way ends
+/// with it: no config holds the new keys and the old server.
 /// </summary>
 public static class RotateKeyEndpoint
 {
@@ -46,17 +49,26 @@ public static class RotateKeyEndpoint
         if (device.Custody == KeyCustody.Client && command.PublicKey is null) return (null, Problems.Validation(("public_key", "This device makes its own keys: send the new public one.")));
         if (await DataKeys.LoadAsync(session, master, device.UserId, cancellation) is not { } dataKey) return (null, Problems.NotFound());
         var server = (await session.LoadServerAsync(device.Home.ServerId, cancellation))!;
-        return (new Rotation(command, device, server, dataKey), WolverineContinue.NoProblems);
+        var leaving = device.Leaving is { } place ? await session.LoadServerAsync(place.ServerId, cancellation) : null;
+        return (new Rotation(command, device, server, leaving, dataKey), WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/devices/{deviceId}/rotate-key", OperationId = "rotateKey"), Authorize(Policies.User)]
     [ProducesResponseType<RotatedKeyView>(200), OptionalBody(typeof(RotateKey))]
-    public static (Reply, Changes, OutgoingMessages) Post(Guid deviceId, [NotBody] Rotation rotation)
+    public static (Reply, Changes, OutgoingMessages) Post(Guid deviceId, [NotBody] Rotation rotation, LeaseRules rules, TimeProvider time)
     {
-        var (command, device, server, dataKey) = rotation;
+        var (command, device, server, leaving, dataKey) = rotation;
         var (publicKey, privateKey) = command.PublicKey is { } own ? (own, null) : WireGuardKeys.NewPair();
         var presharedKey = WireGuardKeys.NewPresharedKey();
         var changes = new Changes();
+        var messages = new OutgoingMessages { new ReconcileServer(server.Id) };
+        if (leaving is not null)
+        {
+            changes.Append(deviceId, new DeviceLeft(device.Leaving!, "key_rotated"));
+            changes.Add(AddressPool.Release(leaving, device.Leaving!.Address, deviceId, "moved", rules, time.GetUtcNow()));
+            messages.Add(new ReconcileServer(leaving.Id));
+        }
+
         changes.Append(deviceId, new DeviceKeyRotated(
             server.Id, device.PublicKey, publicKey, dataKey.Seal(Device.PresharedKeyPurpose, presharedKey), privateKey is null ? KeyCustody.Client : KeyCustody.Managed));
         changes.Add(privateKey is null
@@ -66,6 +78,6 @@ public static class RotateKeyEndpoint
             new Reply(200, new RotatedKeyView { DeviceId = deviceId, PublicKey = publicKey, Config = WireGuardConfig.Render(server, device.Home, privateKey, presharedKey) })
             { Peer = new PeerChange(server.Id, publicKey, Wanted: true) },
             changes,
-            [new ReconcileServer(server.Id)]);
+            messages);
     }
 }

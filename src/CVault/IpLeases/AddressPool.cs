@@ -58,13 +58,14 @@ public static class AddressPool
     });
 
     /// <summary>Takes the address back, with the commit; it rests in quarantine before anyone else gets it.</summary>
-    public static IMartenOp Release(Guid serverId, string address, string pool, Guid deviceId, string reason, DateTimeOffset now) => new LeaseOp(session =>
+    public static IMartenOp Release(Server server, string address, Guid deviceId, string reason, LeaseRules rules, DateTimeOffset now) => new LeaseOp(session =>
     {
-        var freeFrom = now + IpLease.Quarantine;
+        var freeFrom = now + rules.Quarantine;
         session.QueueSqlCommand(
-            $"update {Database.Schema}.addresses set device_id = null, free_from = ? where server_id = ? and device_id = ?", freeFrom, serverId, deviceId);
-        Platform(session).Events.Append(IpLease.StreamId(serverId, Pool.NumberOf(IPNetwork.Parse(pool), IPAddress.Parse(address))), new IpReleased(deviceId, reason, freeFrom));
-        ServerLoad.Count(session, serverId, -1);
+            $"update {Database.Schema}.addresses set device_id = null, free_from = ? where server_id = ? and device_id = ?", freeFrom, server.Id, deviceId);
+        Platform(session).Events.Append(
+            IpLease.StreamId(server.Id, Pool.NumberOf(IPNetwork.Parse(server.AddressPool), IPAddress.Parse(address))), new IpReleased(deviceId, reason, freeFrom));
+        ServerLoad.Count(session, server.Id, -1);
     });
 
     /// <summary>Leases are the platform's: their streams stand under no tenant, though in the same transaction.</summary>

@@ -20,9 +20,6 @@ public sealed record IpReleased(Guid DeviceId, string Reason, DateTimeOffset Fre
 /// <param name="Number">Its place in the pool: network address plus this.</param>
 public sealed record IpLease(Guid ServerId, int Number, string Address, string Address6)
 {
-    /// <summary>How long a released address rests, so that a late packet for its last holder meets nobody.</summary>
-    public static readonly TimeSpan Quarantine = TimeSpan.FromMinutes(5);
-
     /// <summary>The stream of an address: always the same id for the same server and number (RFC 9562, version 8).</summary>
     public static Guid StreamId(Guid serverId, int number)
     {

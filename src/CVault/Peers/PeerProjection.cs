@@ -14,12 +14,12 @@ namespace CVault.Peers;
 public partial class PeerProjection : EventProjection
 {
     private const string Peers = $"{Database.Schema}.peers";
-    private const string Insert = $"insert into {Peers} (server_id, public_key, device_id, user_id, tenant_id, allowed_ips, preshared_key, wanted, suspended, revision, confirmed, changed_at)";
+    private const string Insert = $"insert into {Peers} as p (server_id, public_key, device_id, user_id, tenant_id, allowed_ips, preshared_key, wanted, suspended, revision, confirmed, changed_at, leaving)";
 
     /// <summary>A row of the same key may still be there, going; it becomes the new device's, whole.</summary>
     private const string OrTakeOver = """
         on conflict (server_id, public_key) do update set device_id = excluded.device_id, user_id = excluded.user_id, tenant_id = excluded.tenant_id,
-          allowed_ips = excluded.allowed_ips, preshared_key = excluded.preshared_key, wanted = true, suspended = excluded.suspended, revision = excluded.revision, changed_at = now()
+          allowed_ips = excluded.allowed_ips, preshared_key = excluded.preshared_key, wanted = true, suspended = excluded.suspended, revision = excluded.revision, changed_at = now(), leaving = false
         """;
 
     private const string Next = $"nextval('{PeerTable.RevisionSequence}')";
@@ -35,14 +35,17 @@ public partial class PeerProjection : EventProjection
 
     public void Project(IEvent<DeviceMoved> e, IDocumentOperations operations)
     {
+        // Back where the device is just leaving, the row is its own, as it was: the server need not confirm it anew.
         operations.QueueSqlCommand($"""
             {Insert}
-            select ?, public_key, device_id, user_id, tenant_id, ?, preshared_key, true, {Suspended}, {Next}, 0, now() from {Peers} where server_id = ? and device_id = ? and wanted
-            {OrTakeOver}
+            select ?, public_key, device_id, user_id, tenant_id, ?, preshared_key, true, {Suspended}, {Next}, 0, now(), false from {Peers} where server_id = ? and device_id = ? and wanted
+            {OrTakeOver} where not (p.wanted and p.device_id = excluded.device_id)
             """, e.Data.To.ServerId, e.Data.To.AllowedIps, e.TenantId, Guid.Parse(e.TenantId), e.Data.From.ServerId, e.StreamId);
-        operations.QueueSqlCommand(
-            $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and server_id = ? and wanted", e.StreamId, e.Data.From.ServerId);
+        operations.QueueSqlCommand($"update {Peers} set leaving = server_id <> ? where device_id = ? and wanted", e.Data.To.ServerId, e.StreamId);
     }
+
+    public void Project(IEvent<DeviceLeft> e, IDocumentOperations operations) => operations.QueueSqlCommand(
+        $"update {Peers} set wanted = false, leaving = false, revision = {Next}, changed_at = now() where device_id = ? and server_id = ? and wanted", e.StreamId, e.Data.From.ServerId);
 
     public void Project(IEvent<DeviceKeyRotated> e, IDocumentOperations operations)
     {
@@ -58,14 +61,14 @@ public partial class PeerProjection : EventProjection
             $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and public_key = ? and wanted", e.StreamId, e.Data.OldPublicKey);
         operations.QueueSqlCommand($"""
             {Insert}
-            select server_id, ?, device_id, user_id, tenant_id, allowed_ips, ?, true, {Suspended}, {Next}, 0, now() from {Peers}
+            select server_id, ?, device_id, user_id, tenant_id, allowed_ips, ?, true, {Suspended}, {Next}, 0, now(), false from {Peers}
             where device_id = ? and public_key = ? and server_id = ?
             {OrTakeOver}
             """, e.Data.PublicKey, e.Data.PresharedKey.Text, e.TenantId, Guid.Parse(e.TenantId), e.StreamId, e.Data.OldPublicKey, e.Data.ServerId);
     }
 
     public void Project(IEvent<DeviceRevoked> e, IDocumentOperations operations) => operations.QueueSqlCommand(
-        $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.StreamId);
+        $"update {Peers} set wanted = false, leaving = false, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.StreamId);
 
     public void Project(IEvent<TenantSuspended> e, IDocumentOperations operations) => Suspend(e.TenantId, true, operations);
 
@@ -73,7 +76,7 @@ public partial class PeerProjection : EventProjection
 
     private static void Want(Guid deviceId, Guid userId, DeviceHome home, string publicKey, Sealed presharedKey, IDocumentOperations operations) => operations.QueueSqlCommand($"""
         {Insert}
-        values (?, ?, ?, ?, ?, ?, ?, true, {Suspended}, {Next}, 0, now())
+        values (?, ?, ?, ?, ?, ?, ?, true, {Suspended}, {Next}, 0, now(), false)
         {OrTakeOver}
         """, home.ServerId, publicKey, deviceId, userId, operations.TenantId, home.AllowedIps, presharedKey.Text, operations.TenantId, Guid.Parse(operations.TenantId));
 

@@ -49,8 +49,11 @@ public static class PeerTable
         table.AddColumn("confirmed_at", "timestamptz");
         table.AddColumn("fingerprint", "bigint");
         table.AddColumn("last_handshake", "timestamptz");
+        // The device moved away from here and is not yet live where it went; wanted until then (FinishMoves).
+        table.AddColumn("leaving", "boolean").NotNull().DefaultValueByExpression("false");
         table.Indexes.Add(new IndexDefinition("peers_one_an_address") { Columns = ["server_id", "allowed_ips"], IsUnique = true, Predicate = "(wanted = true)" });
         table.Indexes.Add(new IndexDefinition("peers_pending") { Columns = ["server_id", "revision"], Predicate = "(confirmed < revision)" });
+        table.Indexes.Add(new IndexDefinition("peers_leaving") { Columns = ["server_id", "changed_at"], Predicate = "(leaving = true)" });
         return table;
     }
 

@@ -33,13 +33,15 @@ public sealed record ConnectedView : IPeerReply
 }
 
 /// <summary>What a connect found and took.</summary>
-/// <param name="Move">The grant on the other server; null when the device stays.</param>
+/// <param name="Server">Where the device's home is from now on.</param>
+/// <param name="Move">Its way there; null when it stays.</param>
 /// <param name="Config">The new config, only for a move.</param>
-public sealed record Connection(Device Device, Session? Current, Server Server, Server Home, IpLease? Move, string? Config);
+public sealed record Connection(Device Device, Session? Current, Server Server, Move? Move, string? Config);
 
 /// <summary>
 /// <c>POST /api/v1/vpn/connect</c>: opens a session. With another region than the device's, the device moves there
-/// first: another address, another peer, another config. Connecting twice is one session.
+/// first: another address, another peer, another config; what it had before it keeps until the new peer is live.
+/// Connecting twice is one session.
 /// </summary>
 public static class ConnectEndpoint
 {
@@ -63,43 +65,35 @@ public static class ConnectEndpoint
 
         var current = await session.Query<Session>().FirstOrDefaultAsync(s => s.LiveDevice == deviceId, cancellation);
         var home = (await session.LoadServerAsync(device.Home.ServerId, cancellation))!;
-        if (command.ServerRegion is null || command.ServerRegion == home.Region) return (new Connection(device, current, home, home, null, null), WolverineContinue.NoProblems);
+        if (command.ServerRegion is null || command.ServerRegion == home.Region) return (new Connection(device, current, home, null, null), WolverineContinue.NoProblems);
 
-        if (await ServerLoad.PlaceAsync(session, command.ServerRegion, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
-        var server = (await session.LoadServerAsync(serverId, cancellation))!;
-        if (await AddressPool.GrantAsync(session, server, deviceId, time.GetUtcNow(), cancellation) is not { } lease) return (null, Problems.PoolExhausted());
+        var (move, problem) = await Move.TakeAsync(session, device, home, command.ServerRegion, time.GetUtcNow(), cancellation);
+        if (move is null) return (null, problem);
 
         var dataKey = (await DataKeys.LoadAsync(session, master, device.UserId, cancellation))!;
         var secret = await session.LoadAsync<DevicePrivateKey>(deviceId, cancellation);
         var config = WireGuardConfig.Render(
-            server, new DeviceHome(serverId, lease.Address, lease.Address6),
+            move.To, move.Home,
             secret is null ? null : dataKey.Open(Device.PrivateKeyPurpose, secret.PrivateKey),
             dataKey.Open(Device.PresharedKeyPurpose, device.PresharedKey));
-        return (new Connection(device, current, server, home, lease, config), WolverineContinue.NoProblems);
+        return (new Connection(device, current, move.To, move, config), WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/vpn/connect", OperationId = "connect"), Authorize(Policies.UserToken)]
     [ProducesResponseType<ConnectedView>(200)]
-    public static (Reply, Changes, OutgoingMessages) Post(Connect command, Connection connection, ClaimsPrincipal principal, TimeProvider time)
+    public static (Reply, Changes, OutgoingMessages) Post(Connect command, Connection connection, ClaimsPrincipal principal, LeaseRules rules, TimeProvider time)
     {
-        var (device, current, server, home, move, config) = connection;
+        var (device, current, server, move, config) = connection;
         var now = time.GetUtcNow();
-        var address = move?.Address ?? device.Home.Address;
+        var address = (move?.Home ?? device.Home).Address;
         var stays = current is not null && current.ServerId == server.Id && move is null;
         var sessionId = stays ? current!.Id : Guid.CreateVersion7(now);
         var ops = new Changes();
         var messages = new OutgoingMessages();
-
         if (move is not null)
         {
-            var from = device.Home;
-            ops.Append(device.Id, new DeviceMoved(from, new DeviceHome(server.Id, move.Address, move.Address6)));
-            var granted = AddressPool.Granted(move, principal.TenantId(), device.Id);
-            var released = AddressPool.Release(home.Id, from.Address, home.AddressPool, device.Id, "moved", now);
-            // Both count devices on a row of their server: always in one order, or two opposite moves lock each other out.
-            foreach (var op in server.Id < home.Id ? [granted, released] : new[] { released, granted }) ops.Add(op);
-            messages.Add(new ReconcileServer(server.Id));
-            messages.Add(new ReconcileServer(home.Id));
+            move.AddTo(ops, device, principal.TenantId(), rules, now);
+            messages.AddRange(move.Messages(device));
         }
 
         if (current is not null && !stays) ops.Append(current.Id, new SessionEnded("superseded"));

@@ -5,23 +5,42 @@ using System.Text.Json;
 namespace CVault.Tests.Lab;
 
 /// <summary>A registration that the API answered 201: from then on it must hold.</summary>
-public sealed record Acknowledged(Guid DeviceId, Guid ServerId, string PublicKey, string Address, string Address6, string PresharedKey)
+/// <param name="ServerId">Null where the answer did not name it: then wherever the events say.</param>
+public sealed record Acknowledged(Guid DeviceId, Guid? ServerId, string PublicKey, string Address, string Address6, string PresharedKey)
 {
     public static Acknowledged Of(Answer answer) => new(
         Guid.Parse(answer.Text("device_id")), Guid.Parse(answer.Text("server_id")), answer.Text("public_key"), answer.Text("assigned_ip"), answer.Text("assigned_ipv6"),
         answer.Text("config").Split('\n').Single(l => l.StartsWith("PresharedKey = ", StringComparison.Ordinal))["PresharedKey = ".Length..]);
+
+    /// <summary>A device that connected and was answered a new config.</summary>
+    public static Acknowledged Of(Answer connected, TestDevice device)
+    {
+        string Line(string name) => connected.Text("config").Split('\n').Single(l => l.StartsWith(name + " = ", StringComparison.Ordinal))[(name.Length + 3)..];
+        return new(Guid.Parse(device.Id), null, device.PublicKey, connected.Text("assigned_ip"), Line("Address").Split(", ")[1].Split('/')[0], Line("PresharedKey"));
+    }
 }
 
 /// <summary>
 /// Compares what was acknowledged, what the events say, what the rows say and what both servers really have:
-/// I1 every acknowledged device is a peer on its server; I2 no address has two holders; I3 no peer is unknown;
+/// I1 every acknowledged device is a peer on its server, and one that is moving on both; I2 no address has two holders; I3 no peer is unknown;
 /// I8 rows are what their events add up to. For a stack at rest: only for tests that run alone.
 /// </summary>
 public sealed class Oracle(Stack stack)
 {
     private static readonly LabServer[] LabServers = [LabServer.Vpn1, LabServer.Vpn2];
 
-    private sealed record LiveDevice(Guid Id, Guid UserId, string TenantId, string PublicKey, Guid ServerId, string Address, string Address6);
+    private sealed record Place(Guid ServerId, string Address, string Address6);
+
+    /// <param name="Leaving">Where it moved away from, and its peer and address still are.</param>
+    private sealed record LiveDevice(Guid Id, Guid UserId, string TenantId, string PublicKey, Place Home, Place? Leaving)
+    {
+        public Guid ServerId => Home.ServerId;
+        public string Address => Home.Address;
+    }
+
+    /// <summary>Each device at each server that should have it.</summary>
+    private static IEnumerable<(LiveDevice Device, Place At)> Places(IEnumerable<LiveDevice> live) =>
+        live.SelectMany(d => d.Leaving is null ? new[] { (d, d.Home) } : [(d, d.Home), (d, d.Leaving)]);
 
     /// <summary>Fails with all that is wrong if anything still is after <paramref name="within"/>.</summary>
     /// <returns>How long it took until nothing was wrong.</returns>
@@ -51,8 +70,8 @@ public sealed class Oracle(Stack stack)
         foreach (var device in acknowledged)
         {
             if (!live.TryGetValue(device.DeviceId, out var known)) wrong.Add($"I1 acknowledged device {device.DeviceId} is not in the events");
-            else if ((known.PublicKey, known.Address, known.ServerId) != (device.PublicKey, device.Address, device.ServerId)) wrong.Add($"I1 acknowledged device {device.DeviceId} is another in the events: {known}");
-            if (!servers.TryGetValue(device.ServerId, out var there)) continue;
+            else if ((known.PublicKey, known.Address, known.ServerId) != (device.PublicKey, device.Address, device.ServerId ?? known.ServerId)) wrong.Add($"I1 acknowledged device {device.DeviceId} is another in the events: {known}");
+            if (!servers.TryGetValue(device.ServerId ?? known?.ServerId ?? default, out var there)) continue;
             if (!there.TryGetValue(device.PublicKey, out var peer)) wrong.Add($"I1 acknowledged device {device.DeviceId} ({device.Address}) is no peer on its server");
             else if (!peer.Has(device.Address + "/32", device.Address6 + "/128")) wrong.Add($"I1 device {device.DeviceId} should have {device.Address}, its peer has {peer.AllowedIps}");
             else if (peer.PresharedKey != device.PresharedKey) wrong.Add($"I1 device {device.DeviceId}: its peer has another preshared key than its config");
@@ -63,18 +82,18 @@ public sealed class Oracle(Stack stack)
             wrong.Add($"I2 {two.Key.Address} was acknowledged to {two.Count()} devices: {string.Join(", ", two.Select(d => d.DeviceId))}");
         }
 
-        foreach (var two in live.Values.GroupBy(d => (d.ServerId, d.Address)).Where(g => g.Count() > 1))
+        foreach (var two in Places(live.Values).GroupBy(p => (p.At.ServerId, p.At.Address)).Where(g => g.Count() > 1))
         {
-            wrong.Add($"I2 {two.Key.Address} is held by {two.Count()} live devices: {string.Join(", ", two.Select(d => d.Id))}");
+            wrong.Add($"I2 {two.Key.Address} is held by {two.Count()} live devices: {string.Join(", ", two.Select(p => p.Device.Id))}");
         }
 
         foreach (var (serverId, peers) in servers)
         {
-            var wanted = live.Values.Where(d => d.ServerId == serverId && !suspended.Contains(d.TenantId)).ToDictionary(d => d.PublicKey);
+            var wanted = Places(live.Values).Where(p => p.At.ServerId == serverId && !suspended.Contains(p.Device.TenantId)).ToDictionary(p => p.Device.PublicKey);
             foreach (var peer in peers.Values.Where(p => !wanted.ContainsKey(p.PublicKey))) wrong.Add($"I3 peer {peer.PublicKey} ({peer.AllowedIps}) on {serverId} belongs to no live device");
-            foreach (var device in wanted.Values.Where(d => !peers.TryGetValue(d.PublicKey, out var p) || !p.Has(d.Address + "/32", d.Address6 + "/128")))
+            foreach (var (device, at) in wanted.Values.Where(w => !peers.TryGetValue(w.Device.PublicKey, out var p) || !p.Has(w.At.Address + "/32", w.At.Address6 + "/128")))
             {
-                wrong.Add($"I1 live device {device.Id} ({device.Address}) is not so on {serverId}");
+                wrong.Add($"I1 live device {device.Id} ({at.Address}) is not so on {serverId}");
             }
         }
 
@@ -98,13 +117,14 @@ public sealed class Oracle(Stack stack)
             switch (reader.GetString(2))
             {
                 case "device_registered_v1":
-                    if (ended.Contains(id) || !live.TryAdd(id, Home(new LiveDevice(id, e.GetProperty("userId").GetGuid(), tenant, e.GetProperty("publicKey").GetString()!, default, "", ""), e.GetProperty("home"))))
+                    if (ended.Contains(id) || !live.TryAdd(id, new LiveDevice(id, e.GetProperty("userId").GetGuid(), tenant, e.GetProperty("publicKey").GetString()!, PlaceOf(e.GetProperty("home")), null)))
                     {
                         wrong.Add($"I8 device {id} was registered twice");
                     }
 
                     break;
-                case "device_moved_v1": live[id] = Home(live[id], e.GetProperty("to")); break;
+                case "device_moved_v1": live[id] = live[id] with { Home = PlaceOf(e.GetProperty("to")), Leaving = PlaceOf(e.GetProperty("from")) }; break;
+                case "device_left_v1": live[id] = live[id] with { Leaving = null }; break;
                 case "device_key_rotated_v1": live[id] = live[id] with { PublicKey = e.GetProperty("publicKey").GetString()! }; break;
                 case "device_revoked_v1":
                     live.Remove(id);
@@ -119,22 +139,19 @@ public sealed class Oracle(Stack stack)
         return (live, suspended);
     }
 
-    private static LiveDevice Home(LiveDevice device, JsonElement home) => device with
-    {
-        ServerId = home.GetProperty("serverId").GetGuid(), Address = home.GetProperty("address").GetString()!, Address6 = home.GetProperty("address6").GetString()!,
-    };
+    private static Place PlaceOf(JsonElement home) => new(home.GetProperty("serverId").GetGuid(), home.GetProperty("address").GetString()!, home.GetProperty("address6").GetString()!);
 
     private async Task CompareRowsAsync(Dictionary<Guid, LiveDevice> live, HashSet<string> suspended, IEnumerable<Guid> servers, List<string> wrong)
     {
-        var there = live.Values.Where(d => servers.Contains(d.ServerId)).ToArray();
-        await CompareAsync("peers rows", there.Select(d => $"{d.Id} {d.ServerId} {d.PublicKey} {d.Address}/32,{d.Address6}/128 {(suspended.Contains(d.TenantId) ? "suspended" : "wanted")} confirmed"),
-            "select device_id || ' ' || server_id || ' ' || public_key || ' ' || allowed_ips || case when not wanted then ' going' when suspended then ' suspended' else ' wanted' end || case when confirmed = revision then ' confirmed' else ' unconfirmed' end from cvault.peers where server_id = any($1)");
+        var there = Places(live.Values).Where(p => servers.Contains(p.At.ServerId)).ToArray();
+        await CompareAsync("peers rows", there.Select(p => $"{p.Device.Id} {p.At.ServerId} {p.Device.PublicKey} {p.At.Address}/32,{p.At.Address6}/128 {(suspended.Contains(p.Device.TenantId) ? "suspended" : "wanted")}{(p.At == p.Device.Leaving ? " leaving" : "")} confirmed"),
+            "select device_id || ' ' || server_id || ' ' || public_key || ' ' || allowed_ips || case when not wanted then ' going' when suspended then ' suspended' else ' wanted' end || case when leaving then ' leaving' else '' end || case when confirmed = revision then ' confirmed' else ' unconfirmed' end from cvault.peers where server_id = any($1)");
         // The lab's pools are /16, so an address's last 16 bits are its number.
-        await CompareAsync("address rows", there.Select(d => $"{d.Id} {d.ServerId} {BitConverter.ToUInt16([.. IPAddress.Parse(d.Address).GetAddressBytes()[2..].Reverse()])}"),
+        await CompareAsync("address rows", there.Select(p => $"{p.Device.Id} {p.At.ServerId} {BitConverter.ToUInt16([.. IPAddress.Parse(p.At.Address).GetAddressBytes()[2..].Reverse()])}"),
             "select device_id || ' ' || server_id || ' ' || number from cvault.addresses where device_id is not null and server_id = any($1)");
-        await CompareAsync("device documents", live.Values.Select(d => $"{d.Id} {d.PublicKey} {d.Address}"),
-            "select id || ' ' || (data->>'publicKey') || ' ' || (data->'home'->>'address') from cvault.mt_doc_device where data->>'status' = 'Active'");
-        await CompareAsync("server loads", live.Values.GroupBy(d => d.ServerId).Select(g => $"{g.Key} {g.Count()}"),
+        await CompareAsync("device documents", live.Values.Select(d => $"{d.Id} {d.PublicKey} {d.Address} {d.Leaving?.Address}"),
+            "select id || ' ' || (data->>'publicKey') || ' ' || (data->'home'->>'address') || ' ' || coalesce(data->'leaving'->>'address', '') from cvault.mt_doc_device where data->>'status' = 'Active'");
+        await CompareAsync("server loads", Places(live.Values).GroupBy(p => p.At.ServerId).Select(g => $"{g.Key} {g.Count()}"),
             "select server_id || ' ' || devices from cvault.server_load where devices <> 0");
         await CompareAsync("device quotas", live.Values.GroupBy(d => d.UserId).Select(g => $"{g.Key} {g.Count()}"),
             "select subject || ' ' || used from cvault.quotas where used <> 0 and subject in (select id from cvault.mt_doc_user)");

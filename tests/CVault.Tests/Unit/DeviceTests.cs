@@ -20,7 +20,16 @@ public sealed class DeviceTests
         var device = Device.Create(Samples.Stored(d.Id, new DeviceRegistered(d.UserId, d.Name, d.PublicKey, d.PresharedKey, d.Custody, d.Home, d.CreatedAt)));
         Assert.Equal(d, device);
         Assert.Equal("DEVICE-KEY", device.LiveKey);
-        Assert.Equal(Away, device.Apply(new DeviceMoved(d.Home, Away)).Home);
+    }
+
+    [Fact]
+    public void a_device_that_moves_is_in_two_places_until_it_has_left_the_first()
+    {
+        var (old, device) = (Samples.Device.Home, Samples.Device.Apply(new DeviceMoved(Samples.Device.Home, Away)));
+        Assert.Equal((Away, old), (device.Home, device.Leaving));
+        Assert.Equal((old, Away), (device.Apply(new DeviceMoved(Away, old)).Home, device.Apply(new DeviceMoved(Away, old)).Leaving));
+        Assert.Equal((Away, null), (device.Apply(new DeviceLeft(old, "moved")).Home, device.Apply(new DeviceLeft(old, "moved")).Leaving));
+        Assert.Null(device.Apply(new DeviceRevoked("user")).Leaving);
     }
 
     [Fact]
@@ -99,12 +108,36 @@ public sealed class DeviceTests
     [Fact]
     public void revoking_takes_the_peer_the_address_and_the_session()
     {
-        var (reply, events, forget, give, release, messages) = RevokeDevice.Delete(Samples.Device.Id, Samples.Device, Samples.Server, new Clock(Samples.Now));
+        var (reply, changes, messages) = RevokeDevice.Delete(Samples.Device.Id, new Revocation(Samples.Device, Samples.Server, null), LeaseRules.Default, new Clock(Samples.Now));
         Assert.Equal(new PeerChange(Samples.Server.Id, "DEVICE-KEY", Wanted: false), reply.Peer);
-        Assert.Equal([new DeviceRevoked("user")], events);
+        var recorded = Recorder.Of(changes);
+        Assert.Equal([new DeviceRevoked("user")], recorded.EventsOf(Samples.Device.Id));
         Assert.Equal([new ReconcileServer(Samples.Server.Id), new DeviceGone(Samples.Device.Id)], messages);
-        var released = Assert.IsType<IpReleased>(Assert.Single(Recorder.Of(forget, give, release).EventsOf(IpLease.StreamId(Samples.Server.Id, 2))));
-        Assert.Equal((Samples.Device.Id, "device_revoked", Samples.Now + IpLease.Quarantine), (released.DeviceId, released.Reason, released.FreeFrom));
+        Assert.Equal([new IpReleased(Samples.Device.Id, "device_revoked", Samples.Now.AddMinutes(5))], recorded.EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
+    }
+
+    [Fact]
+    public void revoking_a_device_that_moves_frees_both_addresses()
+    {
+        var device = Samples.Device with { Home = Away, Leaving = Samples.Device.Home };
+        var (reply, changes, messages) = RevokeDevice.Delete(device.Id, new Revocation(device, Samples.OtherServer, Samples.Server), new LeaseRules(TimeSpan.Zero), new Clock(Samples.Now));
+        Assert.Equal(Samples.OtherServer.Id, reply.Peer!.Value.ServerId);
+        Assert.Equal([new ReconcileServer(Samples.OtherServer.Id), new DeviceGone(device.Id), new ReconcileServer(Samples.Server.Id)], messages);
+        Assert.Equal([new IpReleased(device.Id, "device_revoked", Samples.Now)], Recorder.Of(changes).EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
+        Assert.Equal([new IpReleased(device.Id, "device_revoked", Samples.Now)], Recorder.Of(changes).EventsOf(IpLease.StreamId(Samples.OtherServer.Id, 7)));
+    }
+
+    [Fact]
+    public void new_keys_end_a_move_since_no_config_has_them_and_the_old_server()
+    {
+        var device = Samples.Device with { Home = Away, Leaving = Samples.Device.Home };
+        var (_, changes, messages) = RotateKeyEndpoint.Post(
+            device.Id, new Rotation(new RotateKey(null), device, Samples.OtherServer, Samples.Server, key), LeaseRules.Default, new Clock(Samples.Now));
+        Assert.Equal([new ReconcileServer(Samples.OtherServer.Id), new ReconcileServer(Samples.Server.Id)], messages);
+        var events = Recorder.Of(changes).EventsOf(device.Id);
+        Assert.Equal(new DeviceLeft(Samples.Device.Home, "key_rotated"), events[0]);
+        Assert.Equal(Samples.OtherServer.Id, Assert.IsType<DeviceKeyRotated>(events[1]).ServerId);
+        Assert.Equal([new IpReleased(device.Id, "moved", Samples.Now.AddMinutes(5))], Recorder.Of(changes).EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
     }
 
     private (Reply Reply, Recording Recorded, IEnumerable<object> Messages) Register(RegisterDevice command)

@@ -28,5 +28,5 @@ public sealed class IpLeaseTests
     }
 
     [Fact]
-    public void a_released_address_rests_for_some_minutes() => Assert.InRange(IpLease.Quarantine, TimeSpan.FromMinutes(1), TimeSpan.FromHours(1));
+    public void a_released_address_rests_for_some_minutes() => Assert.InRange(LeaseRules.Default.Quarantine, TimeSpan.FromMinutes(1), TimeSpan.FromHours(1));
 }

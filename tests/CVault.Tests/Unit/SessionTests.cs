@@ -11,6 +11,7 @@ public sealed class SessionTests
 {
     private static readonly Guid SessionId = Guid.Parse("01890a5d-ac96-774b-bcce-b302099a805c");
     private static readonly Session Open = new(SessionId, Samples.Device.UserId, Samples.Device.Id, Samples.Device.Id, Samples.Server.Id, "10.8.0.2", SessionStatus.Active, Samples.Now, null, null);
+    private static readonly DeviceHome Away = new(Samples.OtherServer.Id, "10.9.0.7", "fd01::7");
     private static readonly IpLease Lease = new(Samples.OtherServer.Id, 7, "10.9.0.7", "fd01::7");
     private static readonly ClaimsPrincipal User = new(new ClaimsIdentity([new Claim(Actor.TenantClaim, Samples.Tenant.Id.ToString()), new Claim(Actor.UserClaim, Samples.Device.UserId.ToString())]));
 
@@ -28,7 +29,7 @@ public sealed class SessionTests
     [Fact]
     public void connecting_begins_a_session_where_the_device_is()
     {
-        var (view, peer, recorded, messages) = Connect(new Connection(Samples.Device, null, Samples.Server, Samples.Server, null, null));
+        var (view, peer, recorded, messages) = Connect(new Connection(Samples.Device, null, Samples.Server, null, null));
         Assert.Equal(("203.0.113.7", 51820, "us-east", "10.8.0.2", "connected"), (view.ServerIp, view.ServerPort, view.ServerRegion, view.AssignedIp, view.Status));
         Assert.Null(view.Config);
         Assert.Equal(new PeerChange(Samples.Server.Id, "DEVICE-KEY", Wanted: true), peer);
@@ -40,7 +41,7 @@ public sealed class SessionTests
     [Fact]
     public void connecting_again_is_the_same_session()
     {
-        var (view, _, recorded, _) = Connect(new Connection(Samples.Device, Open, Samples.Server, Samples.Server, null, null));
+        var (view, _, recorded, _) = Connect(new Connection(Samples.Device, Open, Samples.Server, null, null));
         Assert.Equal(SessionId, view.SessionId);
         Assert.Empty(recorded.Events);
     }
@@ -48,7 +49,7 @@ public sealed class SessionTests
     [Fact]
     public void connecting_elsewhere_moves_the_device_and_its_session()
     {
-        var (view, peer, recorded, messages) = Connect(new Connection(Samples.Device, Open, Samples.OtherServer, Samples.Server, Lease, "NEW CONFIG"));
+        var (view, peer, recorded, messages) = Connect(new Connection(Samples.Device, Open, Samples.OtherServer, new Move(Samples.Server, Samples.OtherServer, Away, Lease, null), "NEW CONFIG"));
         Assert.Equal(("203.0.113.8", "eu-west", "10.9.0.7", "NEW CONFIG"), (view.ServerIp, view.ServerRegion, view.AssignedIp, view.Config));
         Assert.Equal(new PeerChange(Samples.OtherServer.Id, "DEVICE-KEY", Wanted: true), peer);
 
@@ -56,14 +57,38 @@ public sealed class SessionTests
         Assert.Equal([new SessionEnded("superseded")], recorded.EventsOf(SessionId));
         Assert.Equal([new SessionStarted(Samples.Device.UserId, Samples.Device.Id, Samples.OtherServer.Id, "10.9.0.7")], recorded.EventsOf(view.SessionId));
         Assert.Equal([new IpLeased(Samples.OtherServer.Id, "10.9.0.7", "fd01::7", Samples.Tenant.Id, Samples.Device.Id)], recorded.EventsOf(IpLease.StreamId(Samples.OtherServer.Id, 7)));
-        Assert.Equal([new IpReleased(Samples.Device.Id, "moved", Samples.Now + IpLease.Quarantine)], recorded.EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
-        Assert.Equal([new ReconcileServer(Samples.OtherServer.Id), new ReconcileServer(Samples.Server.Id)], messages);
+        Assert.Empty(recorded.EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
+        Assert.Equal([new ReconcileServer(Samples.OtherServer.Id), new MoveBegun(Samples.Device.Id)], messages);
+    }
+
+    [Fact]
+    public void connecting_where_the_device_is_just_leaving_takes_no_other_address()
+    {
+        var device = Samples.Device with { Home = Away, Leaving = Samples.Device.Home };
+        var (view, _, recorded, _) = Connect(new Connection(device, null, Samples.Server, new Move(Samples.OtherServer, Samples.Server, Samples.Device.Home, null, null), "CONFIG"));
+        Assert.Equal(("10.8.0.2", "CONFIG"), (view.AssignedIp, view.Config));
+        Assert.Equal([new DeviceMoved(Away, Samples.Device.Home)], recorded.EventsOf(device.Id));
+        Assert.Equal(2, recorded.Events.Length); // that, and the session's begin
+    }
+
+    [Fact]
+    public void connecting_to_a_third_server_gives_up_the_first_at_once()
+    {
+        var device = Samples.Device with { Home = Away, Leaving = Samples.Device.Home };
+        var third = Samples.OtherServer with { Id = Guid.NewGuid(), Region = "moon" };
+        var there = new DeviceHome(third.Id, "10.9.0.9", "fd01::9");
+        var (_, peer, recorded, messages) = Connect(new Connection(device, null, third, new Move(Samples.OtherServer, third, there, new IpLease(third.Id, 9, there.Address, there.Address6), Samples.Server), "CONFIG"));
+        Assert.Equal(third.Id, peer!.Value.ServerId);
+        Assert.Equal([new DeviceLeft(Samples.Device.Home, "moved_on"), new DeviceMoved(Away, there)], recorded.EventsOf(device.Id));
+        Assert.Equal([new IpReleased(device.Id, "moved", Samples.Now.AddMinutes(5))], recorded.EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
+        Assert.Empty(recorded.EventsOf(IpLease.StreamId(Samples.OtherServer.Id, 7)));
+        Assert.Equal([new ReconcileServer(third.Id), new ReconcileServer(Samples.Server.Id), new MoveBegun(device.Id)], messages);
     }
 
     [Fact]
     public void a_session_on_another_server_ends_when_its_device_connects_at_home()
     {
-        var (view, _, recorded, _) = Connect(new Connection(Samples.Device, Open with { ServerId = Samples.OtherServer.Id }, Samples.Server, Samples.Server, null, null));
+        var (view, _, recorded, _) = Connect(new Connection(Samples.Device, Open with { ServerId = Samples.OtherServer.Id }, Samples.Server, null, null));
         Assert.NotEqual(SessionId, view.SessionId);
         Assert.Equal([new SessionEnded("superseded")], recorded.EventsOf(SessionId));
     }
@@ -91,7 +116,7 @@ public sealed class SessionTests
 
     private static (ConnectedView View, PeerChange? Peer, Recording Recorded, IEnumerable<object> Messages) Connect(Connection connection)
     {
-        var (reply, changes, messages) = ConnectEndpoint.Post(new Connect(connection.Device.Id, null), connection, User, new Clock(Samples.Now));
+        var (reply, changes, messages) = ConnectEndpoint.Post(new Connect(connection.Device.Id, null), connection, User, LeaseRules.Default, new Clock(Samples.Now));
         return (Assert.IsType<ConnectedView>(reply.Body), reply.Peer, Recorder.Of(changes), messages);
     }
 }
