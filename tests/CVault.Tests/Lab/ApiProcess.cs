@@ -76,8 +76,7 @@ public sealed class ApiProcess
     /// <returns>Its exit code; 137 when it was killed.</returns>
     public async Task<int> EndedAsync(TimeSpan within)
     {
-        using var patience = new CancellationTokenSource(within);
-        await started!.WaitForExitAsync(patience.Token);
-        return started.ExitCode;
+        await Stack.EventuallyAsync("the API ends by itself", within, () => Task.FromResult(started!.HasExited));
+        return started!.ExitCode;
     }
 }

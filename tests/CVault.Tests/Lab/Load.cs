@@ -23,12 +23,14 @@ public sealed record Attempt(string Key, Outcome Outcome, Answer? Answer, long B
 public sealed class Load(IReadOnlyList<TestUser> users, int registrations, IReadOnlyList<Uri>? nodes = null)
 {
     public const int Clients = 8;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
     private readonly string run = Guid.NewGuid().ToString("N");
     private int acknowledged;
     private uint turn;
 
     public ConcurrentQueue<Attempt> Attempts { get; } = new();
+
+    /// <summary>How long a client goes on with one registration.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(100);
 
     /// <summary>How many registrations have been acknowledged so far.</summary>
     public int Progress => Volatile.Read(ref acknowledged);
