@@ -36,6 +36,8 @@ public static class Services
         services.AddSingleton(settings.LeaseRules);
         services.AddSingleton<FinishMoves>();
         services.AddHostedService(s => s.GetRequiredService<FinishMoves>());
+        services.AddSingleton<DrainServers>();
+        services.AddHostedService(s => s.GetRequiredService<DrainServers>());
         services.AddHostedService<Housekeeping>();
     }
 

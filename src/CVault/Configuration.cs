@@ -96,8 +96,8 @@ public static class Configuration
         store.Schema.For<Device>().Index(d => d.UserId);
         store.Schema.For<Session>().UniqueIndex(UniqueIndexType.Computed, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
         store.Schema.For<Session>().Index(s => s.UserId);
-        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerNameIndex, TenancyScope.Global, s => s.Name);
-        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerKeyIndex, TenancyScope.Global, s => s.PublicKey);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerNameIndex, TenancyScope.Global, s => s.LiveName!);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerKeyIndex, TenancyScope.Global, s => s.LiveKey!);
     }
 
     private static void Tables(StoreOptions store)

@@ -19,10 +19,11 @@ public sealed record Move(Server From, Server To, DeviceHome Home, IpLease? Leas
     /// Finds a server and takes an address there; back to the server that the device is just leaving, it still has one.
     /// The caller holds the device's stream.
     /// </summary>
+    /// <param name="region">Where to; null: anywhere.</param>
     public static async Task<(Move?, ProblemDetails)> TakeAsync(IDocumentSession session, Device device, Server from, string? region, DateTimeOffset now, CancellationToken cancellation)
     {
         var leaving = device.Leaving is { } place ? (await session.LoadServerAsync(place.ServerId, cancellation))! : null;
-        if (leaving?.Region == region && leaving is not null) return (new Move(from, leaving, device.Leaving!, null, null), WolverineContinue.NoProblems);
+        if (leaving is { Status: ServerStatus.Active or ServerStatus.Maintenance } && (region is null || leaving.Region == region)) return (new Move(from, leaving, device.Leaving!, null, null), WolverineContinue.NoProblems);
 
         if (await ServerLoad.PlaceAsync(session, region, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
         var to = (await session.LoadServerAsync(serverId, cancellation))!;
