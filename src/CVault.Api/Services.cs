@@ -38,6 +38,8 @@ public static class Services
         services.AddHostedService(s => s.GetRequiredService<FinishMoves>());
         services.AddSingleton<DrainServers>();
         services.AddHostedService(s => s.GetRequiredService<DrainServers>());
+        services.AddSingleton<ParkIdle>();
+        services.AddHostedService(s => s.GetRequiredService<ParkIdle>());
         services.AddHostedService<Housekeeping>();
     }
 

@@ -66,6 +66,8 @@ public static class Configuration
         events.MapEventType<DeviceRegistered>("device_registered_v1");
         events.MapEventType<DeviceMoved>("device_moved_v1");
         events.MapEventType<DeviceLeft>("device_left_v1");
+        events.MapEventType<DeviceParked>("device_parked_v1");
+        events.MapEventType<DevicePlaced>("device_placed_v1");
         events.MapEventType<DeviceKeyRotated>("device_key_rotated_v1");
         events.MapEventType<DeviceRevoked>("device_revoked_v1");
         events.MapEventType<SessionStarted>("session_started_v1");

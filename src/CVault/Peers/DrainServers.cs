@@ -74,12 +74,12 @@ public sealed class DrainServers(IDocumentStore store, NpgsqlDataSource database
         await using var session = store.LightweightSession(tenantId);
         session.LastModifiedBy = "platform";
         var stream = await session.Events.FetchForExclusiveWriting<Device>(deviceId, cancellation);
-        if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.Home.ServerId != serverId) return false;
+        if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.Home?.ServerId != serverId) return false;
         if (await session.LoadServerAsync(serverId, cancellation) is not { Status: ServerStatus.Draining } server) return false;
 
         var now = time.GetUtcNow();
-        var (move, _) = await Move.TakeAsync(session, device, server, server.Region, now, cancellation);
-        if (move is null) (move, _) = await Move.TakeAsync(session, device, server, null, now, cancellation);
+        var (move, _) = await Move.TakeAsync(session, device, server.Region, now, cancellation);
+        if (move is null) (move, _) = await Move.TakeAsync(session, device, null, now, cancellation);
         if (move is null) return false;
 
         var changes = new Changes();

@@ -77,6 +77,12 @@ public partial class PeerProjection : EventProjection
         if (e.Data.Status == ServerStatus.Retired) operations.QueueSqlCommand($"delete from {Peers} where server_id = ? and not wanted", e.StreamId);
     }
 
+    public void Project(IEvent<DeviceParked> e, IDocumentOperations operations) => operations.QueueSqlCommand(
+        $"update {Peers} set wanted = false, leaving = false, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.StreamId);
+
+    public void Project(IEvent<DevicePlaced> e, IDocumentOperations operations) =>
+        Want(e.StreamId, e.Data.UserId, e.Data.Home, e.Data.PublicKey, e.Data.PresharedKey, operations);
+
     public void Project(IEvent<TenantSuspended> e, IDocumentOperations operations) => Suspend(e.TenantId, true, operations);
 
     public void Project(IEvent<TenantReinstated> e, IDocumentOperations operations) => Suspend(e.TenantId, false, operations);

@@ -37,6 +37,8 @@ public static class PeerTable
         table.AddColumn("confirmed", "bigint").NotNull();
         table.AddColumn("changed_at", "timestamptz").NotNull();
         table.AddColumn("confirmed_at", "timestamptz");
+        // The newest handshake that the link's full pass read; null: none yet. What is idle goes by it (ParkIdle).
+        table.AddColumn("last_handshake", "timestamptz");
         // The device moved away from here and is not yet live where it went; wanted until then (FinishMoves).
         table.AddColumn("leaving", "boolean").NotNull().DefaultValueByExpression("false");
         table.Indexes.Add(new IndexDefinition("peers_one_an_address") { Columns = ["server_id", "allowed_ips"], IsUnique = true, Predicate = "(wanted = true)" });
