@@ -67,6 +67,8 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.LocalQueueFor<ServerChanged>().BufferedInMemory();
     wolverine.LocalQueueFor<TenantAccessChanged>().BufferedInMemory();
     wolverine.LocalQueueFor<MoveBegun>().BufferedInMemory();
+    wolverine.LocalQueueFor<LeaseTimeChanged>().BufferedInMemory();
+    wolverine.LocalQueueFor<SessionOver>().UseDurableInbox();
     wolverine.LocalQueueFor<DeviceGone>().UseDurableInbox();
 });
 builder.Services.AddWolverineHttp();

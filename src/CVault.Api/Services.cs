@@ -40,6 +40,10 @@ public static class Services
         services.AddSingleton(settings.LeaseRules);
         services.AddSingleton<FinishMoves>();
         services.AddHostedService(s => s.GetRequiredService<FinishMoves>());
+        services.AddSingleton<DrainServers>();
+        services.AddHostedService(s => s.GetRequiredService<DrainServers>());
+        services.AddSingleton<ParkIdle>();
+        services.AddHostedService(s => s.GetRequiredService<ParkIdle>());
         services.AddHostedService<Housekeeping>();
     }
 

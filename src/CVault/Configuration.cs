@@ -66,6 +66,8 @@ public static class Configuration
         events.MapEventType<DeviceRegistered>("device_registered_v1");
         events.MapEventType<DeviceMoved>("device_moved_v1");
         events.MapEventType<DeviceLeft>("device_left_v1");
+        events.MapEventType<DeviceParked>("device_parked_v1");
+        events.MapEventType<DevicePlaced>("device_placed_v1");
         events.MapEventType<DeviceKeyRotated>("device_key_rotated_v1");
         events.MapEventType<DeviceRevoked>("device_revoked_v1");
         events.MapEventType<SessionStarted>("session_started_v1");
@@ -97,8 +99,8 @@ public static class Configuration
         store.Schema.For<Device>().Index(d => d.UserId);
         store.Schema.For<Session>().UniqueIndex(UniqueIndexType.Computed, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
         store.Schema.For<Session>().Index(s => s.UserId);
-        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerNameIndex, TenancyScope.Global, s => s.Name);
-        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerKeyIndex, TenancyScope.Global, s => s.PublicKey);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerNameIndex, TenancyScope.Global, s => s.LiveName!);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerKeyIndex, TenancyScope.Global, s => s.LiveKey!);
     }
 
     private static void Tables(StoreOptions store)

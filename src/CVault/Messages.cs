@@ -19,6 +19,17 @@ public sealed record TenantAccessChanged(Guid TenantId);
 /// <param name="DeviceId">The device.</param>
 public sealed record MoveBegun(Guid DeviceId);
 
+/// <summary>
+/// A session of a device ended, and not because another took its place. Whoever ends a session of a tenant with
+/// <c>ephemeral</c> leases sends it: the device then gives up its address.
+/// </summary>
+/// <param name="DeviceId">The device.</param>
+public sealed record SessionOver(Guid DeviceId);
+
+/// <summary>Wake-up for the worker that parks idle devices: a tenant's <c>lease_idle_days</c> changed.</summary>
+/// <param name="TenantId">The tenant.</param>
+public sealed record LeaseTimeChanged(Guid TenantId);
+
 /// <summary>A device was revoked, so whatever session it has is over.</summary>
 /// <param name="DeviceId">The device.</param>
 public sealed record DeviceGone(Guid DeviceId);

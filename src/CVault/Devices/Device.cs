@@ -26,6 +26,14 @@ public sealed record DeviceMoved(DeviceHome From, DeviceHome To);
 /// <param name="Reason"><c>moved</c>: its new peer is live. <c>moved_on</c>: it moved to a third server. <c>key_rotated</c>: it has other keys.</param>
 public sealed record DeviceLeft(DeviceHome From, string Reason);
 
+/// <summary>The device gave up its address and its peers, and keeps its keys; the next connect gives it others (ops/decisions/0010).</summary>
+/// <param name="From">Where its home was.</param>
+/// <param name="Reason"><c>session_ended</c> or <c>idle</c>.</param>
+public sealed record DeviceParked(DeviceHome From, string Reason);
+
+/// <summary>A parked device has a home again. With all that its peer needs, since no row of it may be left.</summary>
+public sealed record DevicePlaced(Guid UserId, string PublicKey, Sealed PresharedKey, DeviceHome Home);
+
 /// <summary>The device has other keys from now on.</summary>
 public sealed record DeviceKeyRotated(Guid ServerId, string OldPublicKey, string PublicKey, Sealed PresharedKey, KeyCustody Custody);
 
@@ -45,13 +53,16 @@ public sealed record DeviceHome(Guid ServerId, string Address, string Address6)
 /// The public key while the device lives, null afterwards. The unique index on it is what keeps one holder a key,
 /// over all tenants; a revoked device's key may be registered anew.
 /// </param>
-/// <param name="Home">The server that its config names.</param>
+/// <param name="Home">The server that its config names; null while it is parked.</param>
 /// <param name="Leaving">The server that it moved away from and still has its peer and lease on; null when there is none.</param>
 public sealed record Device(
-    Guid Id, Guid UserId, Sealed Name, string PublicKey, string? LiveKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome Home, DeviceStatus Status, DateTimeOffset CreatedAt,
+    Guid Id, Guid UserId, Sealed Name, string PublicKey, string? LiveKey, Sealed PresharedKey, KeyCustody Custody, DeviceHome? Home, DeviceStatus Status, DateTimeOffset CreatedAt,
     DeviceHome? Leaving = null)
 {
     public const string NamePurpose = "device-name", PresharedKeyPurpose = "preshared-key", PrivateKeyPurpose = "private-key";
+
+    /// <summary>What a parked device is refused: all that is about its address.</summary>
+    public static Microsoft.AspNetCore.Mvc.ProblemDetails ParkedProblem() => Problems.Conflict("The device has no address now. Connect it (POST /api/v1/vpn/connect) to get one.");
 
     public static Device Create(IEvent<DeviceRegistered> e) => new(
         e.StreamId, e.Data.UserId, e.Data.Name, e.Data.PublicKey, e.Data.PublicKey, e.Data.PresharedKey, e.Data.Custody, e.Data.Home, DeviceStatus.Active, e.Data.At);
@@ -59,6 +70,10 @@ public sealed record Device(
     public Device Apply(DeviceMoved e) => this with { Home = e.To, Leaving = e.From };
 
     public Device Apply(DeviceLeft _) => this with { Leaving = null };
+
+    public Device Apply(DeviceParked _) => this with { Home = null, Leaving = null };
+
+    public Device Apply(DevicePlaced e) => this with { Home = e.Home };
 
     public Device Apply(DeviceKeyRotated e) => this with { PublicKey = e.PublicKey, LiveKey = e.PublicKey, PresharedKey = e.PresharedKey, Custody = e.Custody };
 

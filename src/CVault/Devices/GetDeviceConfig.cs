@@ -27,16 +27,18 @@ public static class GetDeviceConfig
     public static async Task<IResult> Get(Guid deviceId, ClaimsPrincipal principal, HttpContext http, IQuerySession session, MasterKey master, CancellationToken cancellation)
     {
         if (await ReadDevices.OwnAsync(session, principal, deviceId, cancellation) is not { } device
-            || await DataKeys.LoadAsync(session, master, device.UserId, cancellation) is not { } key
-            || await session.LoadServerAsync(device.Home.ServerId, cancellation) is not { } server)
+            || await DataKeys.LoadAsync(session, master, device.UserId, cancellation) is not { } key)
         {
             return new ProblemResult(Problems.NotFound());
         }
 
+        if (device.Home is not { } home) return new ProblemResult(Device.ParkedProblem());
+        var server = (await session.LoadServerAsync(home.ServerId, cancellation))!;
+
         if (Wanted(http.Request) is not { } mediaType) return new ProblemResult(Problems.OfStatus(406));
         var secret = await session.LoadAsync<DevicePrivateKey>(deviceId, cancellation);
         var privateKey = secret is null ? null : key.Open(Device.PrivateKeyPurpose, secret.PrivateKey);
-        var config = WireGuardConfig.Render(server, device.Home, privateKey, key.Open(Device.PresharedKeyPurpose, device.PresharedKey));
+        var config = WireGuardConfig.Render(server, home, privateKey, key.Open(Device.PresharedKeyPurpose, device.PresharedKey));
         http.Response.Headers.CacheControl = "no-store";
         return mediaType switch
         {

@@ -7,27 +7,27 @@ using Wolverine.Marten;
 
 namespace CVault.Devices;
 
-/// <summary>A device's way to another server, taken and not yet written (ops/decisions/0009).</summary>
-/// <param name="From">Where its home was, and where it stays until it is live at the new one.</param>
+/// <summary>A device's way to another server, or from none to one, taken and not yet written (ops/decisions/0009).</summary>
 /// <param name="To">The server of its new home.</param>
 /// <param name="Home">The new home.</param>
 /// <param name="Lease">The address granted there; null where the device still holds the one that it was leaving.</param>
 /// <param name="Left">The server of an earlier move that was not finished, which it leaves at once; null when there is none.</param>
-public sealed record Move(Server From, Server To, DeviceHome Home, IpLease? Lease, Server? Left)
+public sealed record Move(Server To, DeviceHome Home, IpLease? Lease, Server? Left)
 {
     /// <summary>
     /// Finds a server and takes an address there; back to the server that the device is just leaving, it still has one.
     /// The caller holds the device's stream.
     /// </summary>
-    public static async Task<(Move?, ProblemDetails)> TakeAsync(IDocumentSession session, Device device, Server from, string? region, DateTimeOffset now, CancellationToken cancellation)
+    /// <param name="region">Where to; null: anywhere.</param>
+    public static async Task<(Move?, ProblemDetails)> TakeAsync(IDocumentSession session, Device device, string? region, DateTimeOffset now, CancellationToken cancellation)
     {
         var leaving = device.Leaving is { } place ? (await session.LoadServerAsync(place.ServerId, cancellation))! : null;
-        if (leaving?.Region == region && leaving is not null) return (new Move(from, leaving, device.Leaving!, null, null), WolverineContinue.NoProblems);
+        if (leaving is { Status: ServerStatus.Active or ServerStatus.Maintenance } && (region is null || leaving.Region == region)) return (new Move(leaving, device.Leaving!, null, null), WolverineContinue.NoProblems);
 
         if (await ServerLoad.PlaceAsync(session, region, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
         var to = (await session.LoadServerAsync(serverId, cancellation))!;
         return await AddressPool.GrantAsync(session, to, device.Id, now, cancellation) is { } lease
-            ? (new Move(from, to, new DeviceHome(to.Id, lease.Address, lease.Address6), lease, leaving), WolverineContinue.NoProblems)
+            ? (new Move(to, new DeviceHome(to.Id, lease.Address, lease.Address6), lease, leaving), WolverineContinue.NoProblems)
             : (null, Problems.PoolExhausted());
     }
 
@@ -41,7 +41,7 @@ public sealed record Move(Server From, Server To, DeviceHome Home, IpLease? Leas
             leases.Add((Left.Id, AddressPool.Release(Left, device.Leaving!.Address, device.Id, "moved", rules, now)));
         }
 
-        changes.Append(device.Id, new DeviceMoved(device.Home, Home));
+        changes.Append(device.Id, device.Home is { } from ? new DeviceMoved(from, Home) : new DevicePlaced(device.UserId, device.PublicKey, device.PresharedKey, Home));
         if (Lease is not null) leases.Add((To.Id, AddressPool.Granted(Lease, tenantId, device.Id)));
         changes.InOrderOfServers(leases);
     }
@@ -50,14 +50,4 @@ public sealed record Move(Server From, Server To, DeviceHome Home, IpLease? Leas
     public IEnumerable<object> Messages(Device device) => Left is null
         ? [new ReconcileServer(To.Id), new MoveBegun(device.Id)]
         : [new ReconcileServer(To.Id), new ReconcileServer(Left.Id), new MoveBegun(device.Id)];
-}
-
-/// <summary>Leases of one device on several servers.</summary>
-public static class LeaseOrder
-{
-    /// <summary>Each counts devices on a row of its server: always in one order, or two opposite moves lock each other out.</summary>
-    public static void InOrderOfServers(this Changes changes, IEnumerable<(Guid ServerId, IMartenOp Lease)> leases)
-    {
-        foreach (var (_, lease) in leases.OrderBy(l => l.ServerId)) changes.Add(lease);
-    }
 }

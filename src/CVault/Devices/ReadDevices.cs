@@ -8,12 +8,12 @@ using Wolverine.Http;
 
 namespace CVault.Devices;
 
-/// <summary>A device of the logged-in user.</summary>
+/// <summary>A device of the logged-in user. One that has been parked has no address and no server until it connects.</summary>
 public sealed record DeviceView(
-    Guid DeviceId, string DeviceName, string PublicKey, string AssignedIp, string AssignedIpv6, Guid ServerId, string KeyCustody, string Status, DateTimeOffset CreatedAt)
+    Guid DeviceId, string DeviceName, string PublicKey, string? AssignedIp, string? AssignedIpv6, Guid? ServerId, string KeyCustody, string Status, DateTimeOffset CreatedAt)
 {
     public static DeviceView Of(Device d, DataKey key) => new(
-        d.Id, key.Open(Device.NamePurpose, d.Name), d.PublicKey, d.Home.Address, d.Home.Address6, d.Home.ServerId, Names.Of(d.Custody), Names.Of(d.Status), d.CreatedAt);
+        d.Id, key.Open(Device.NamePurpose, d.Name), d.PublicKey, d.Home?.Address, d.Home?.Address6, d.Home?.ServerId, Names.Of(d.Custody), Names.Of(d.Status), d.CreatedAt);
 }
 
 /// <summary>One page of devices.</summary>

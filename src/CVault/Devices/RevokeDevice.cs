@@ -1,7 +1,6 @@
 using System.Security.Claims;
 using CVault.IpLeases;
 using CVault.Security;
-using CVault.Servers;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
@@ -21,41 +20,31 @@ public sealed record RevokedDeviceView : IPeerReply
     public string PeerStatus { get; set; } = PeerStatuses.Pending;
 }
 
-/// <summary>A device, and the servers that it is on: its home, and another while it moves.</summary>
-public sealed record Revocation(Device Device, Server Home, Server? Leaving);
-
 /// <summary><c>DELETE /api/v1/devices/{deviceId}</c>: its peers go, its addresses rest, the slot is free again.</summary>
 public static class RevokeDevice
 {
-    public static async Task<(Revocation?, ProblemDetails)> LoadAsync(Guid deviceId, ClaimsPrincipal principal, IDocumentSession session, CancellationToken cancellation)
+    public static async Task<(Held?, ProblemDetails)> LoadAsync(Guid deviceId, ClaimsPrincipal principal, IDocumentSession session, CancellationToken cancellation)
     {
         // Locked against a move, its end, or another removal until this one has committed.
         var stream = await session.Events.FetchForExclusiveWriting<Device>(deviceId, cancellation);
         if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.UserId != principal.UserId()) return (null, Problems.NotFound());
-        var home = (await session.LoadServerAsync(device.Home.ServerId, cancellation))!;
-        var leaving = device.Leaving is { } place ? await session.LoadServerAsync(place.ServerId, cancellation) : null;
-        return (new Revocation(device, home, leaving), WolverineContinue.NoProblems);
+        return (await Held.LoadAsync(session, device, cancellation), WolverineContinue.NoProblems);
     }
 
     [WolverineDelete("/api/v1/devices/{deviceId}", OperationId = "revokeDevice"), Authorize(Policies.User)]
     [ProducesResponseType<RevokedDeviceView>(200)]
-    public static (Reply, Changes, OutgoingMessages) Delete(Guid deviceId, [NotBody] Revocation revocation, LeaseRules rules, TimeProvider time)
+    public static (Reply, Changes, OutgoingMessages) Delete(Guid deviceId, [NotBody] Held held, LeaseRules rules, TimeProvider time)
     {
-        var (device, home, leaving) = revocation;
-        var now = time.GetUtcNow();
         var changes = new Changes();
-        var leases = new List<(Guid, IMartenOp)> { (home.Id, AddressPool.Release(home, device.Home.Address, deviceId, "device_revoked", rules, now)) };
-        var messages = new OutgoingMessages { new ReconcileServer(home.Id), new DeviceGone(deviceId) };
-        if (leaving is not null)
-        {
-            leases.Add((leaving.Id, AddressPool.Release(leaving, device.Leaving!.Address, deviceId, "device_revoked", rules, now)));
-            messages.Add(new ReconcileServer(leaving.Id));
-        }
-
         changes.Append(deviceId, new DeviceRevoked("user"));
         changes.Add(MartenOps.Delete<DevicePrivateKey>(deviceId));
-        changes.Add(Quotas.Give(device.UserId));
-        changes.InOrderOfServers(leases);
-        return (new Reply(200, new RevokedDeviceView { DeviceId = deviceId }) { Peer = new PeerChange(home.Id, device.PublicKey, Wanted: false) }, changes, messages);
+        changes.Add(Quotas.Give(held.Device.UserId));
+        held.Release(changes, "device_revoked", rules, time.GetUtcNow());
+        // A parked device has no peer that would have to go.
+        var view = new RevokedDeviceView { DeviceId = deviceId, PeerStatus = held.Device.Home is null ? PeerStatuses.Live : PeerStatuses.Pending };
+        return (
+            new Reply(200, view) { Peer = held.Device.Home is { } home ? new PeerChange(home.ServerId, held.Device.PublicKey, Wanted: false) : null },
+            changes,
+            [.. held.Servers.Select(s => new ReconcileServer(s.Id)), new DeviceGone(deviceId)]);
     }
 }

@@ -46,6 +46,7 @@ public static class RotateKeyEndpoint
         // Locked against a move, a revocation or another rotation until this one has committed.
         var stream = await session.Events.FetchForExclusiveWriting<Device>(deviceId, cancellation);
         if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.UserId != principal.UserId()) return (null, Problems.NotFound());
+        if (device.Home is null) return (null, Device.ParkedProblem());
         if (device.Custody == KeyCustody.Client && command.PublicKey is null) return (null, Problems.Validation(("public_key", "This device makes its own keys: send the new public one.")));
         if (await DataKeys.LoadAsync(session, master, device.UserId, cancellation) is not { } dataKey) return (null, Problems.NotFound());
         var server = (await session.LoadServerAsync(device.Home.ServerId, cancellation))!;
@@ -75,7 +76,7 @@ public static class RotateKeyEndpoint
             ? MartenOps.Delete<DevicePrivateKey>(deviceId)
             : MartenOps.Store(new DevicePrivateKey(deviceId, dataKey.Seal(Device.PrivateKeyPurpose, privateKey))));
         return (
-            new Reply(200, new RotatedKeyView { DeviceId = deviceId, PublicKey = publicKey, Config = WireGuardConfig.Render(server, device.Home, privateKey, presharedKey) })
+            new Reply(200, new RotatedKeyView { DeviceId = deviceId, PublicKey = publicKey, Config = WireGuardConfig.Render(server, device.Home!, privateKey, presharedKey) })
             { Peer = new PeerChange(server.Id, publicKey, Wanted: true) },
             changes,
             messages);

@@ -68,6 +68,32 @@ public static class AddressPool
         ServerLoad.Count(session, server.Id, -1);
     });
 
+    /// <summary>
+    /// Takes every address of the server out of the pool, unless one is held. Whoever is just being granted one is waited
+    /// for, so that no device lands here after the look.
+    /// </summary>
+    /// <returns>False when a device has an address here; the caller then must not commit.</returns>
+    public static async Task<bool> CloseAsync(IDocumentSession session, Guid serverId, CancellationToken cancellation)
+    {
+        await session.BeginTransactionAsync(cancellation);
+        if (await AnyAsync(session, serverId, cancellation)) return false;
+        await using (var delete = new NpgsqlCommand($"delete from {Database.Schema}.addresses where server_id = $1 and device_id is null"))
+        {
+            delete.Parameters.Add(new() { Value = serverId });
+            await using var deleted = await session.ExecuteReaderAsync(delete, cancellation);
+        }
+
+        return !await AnyAsync(session, serverId, cancellation);
+    }
+
+    private static async Task<bool> AnyAsync(IDocumentSession session, Guid serverId, CancellationToken cancellation)
+    {
+        await using var any = new NpgsqlCommand($"select exists (select 1 from {Database.Schema}.addresses where server_id = $1 and device_id is not null)");
+        any.Parameters.Add(new() { Value = serverId });
+        await using var reader = await session.ExecuteReaderAsync(any, cancellation);
+        return await reader.ReadAsync(cancellation) && reader.GetBoolean(0);
+    }
+
     /// <summary>Leases are the platform's: their streams stand under no tenant, though in the same transaction.</summary>
     private static ITenantOperations Platform(IDocumentSession session) => session.ForTenant(StorageConstants.DefaultTenantId);
 

@@ -13,7 +13,7 @@ namespace CVault.IpLeases;
 public sealed record IpLeased(Guid ServerId, string Address, string Address6, Guid TenantId, Guid DeviceId);
 
 /// <summary>The device holds it no longer; nobody else gets it before <paramref name="FreeFrom"/>.</summary>
-/// <param name="Reason">Why: <c>device_revoked</c> or <c>moved</c>.</param>
+/// <param name="Reason">Why: <c>device_revoked</c>, <c>moved</c>, <c>session_ended</c> or <c>idle</c>.</param>
 public sealed record IpReleased(Guid DeviceId, string Reason, DateTimeOffset FreeFrom);
 
 /// <summary>An address as one device holds it.</summary>

@@ -92,7 +92,7 @@ public sealed class FinishMoves(IDocumentStore store, NpgsqlDataSource database,
     private static async Task<bool> IsConfirmedAsync(IDocumentSession session, Device device, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand($"select wanted and not leaving and confirmed = revision from {Database.Schema}.peers where server_id = $1 and public_key = $2");
-        command.Parameters.Add(new() { Value = device.Home.ServerId });
+        command.Parameters.Add(new() { Value = device.Home!.ServerId });
         command.Parameters.Add(new() { Value = device.PublicKey });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
         return await reader.ReadAsync(cancellation) && reader.GetBoolean(0);

@@ -1,5 +1,6 @@
 using CVault.Devices;
 using CVault.Security;
+using CVault.Servers;
 using CVault.Tenants;
 using JasperFx.Events;
 using Marten;
@@ -69,6 +70,18 @@ public partial class PeerProjection : EventProjection
 
     public void Project(IEvent<DeviceRevoked> e, IDocumentOperations operations) => operations.QueueSqlCommand(
         $"update {Peers} set wanted = false, leaving = false, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.StreamId);
+
+    /// <summary>Nobody connects to a retired server any more: what it has not confirmed to have lost, it never will.</summary>
+    public void Project(IEvent<ServerStatusChanged> e, IDocumentOperations operations)
+    {
+        if (e.Data.Status == ServerStatus.Retired) operations.QueueSqlCommand($"delete from {Peers} where server_id = ? and not wanted", e.StreamId);
+    }
+
+    public void Project(IEvent<DeviceParked> e, IDocumentOperations operations) => operations.QueueSqlCommand(
+        $"update {Peers} set wanted = false, leaving = false, revision = {Next}, changed_at = now() where device_id = ? and wanted", e.StreamId);
+
+    public void Project(IEvent<DevicePlaced> e, IDocumentOperations operations) =>
+        Want(e.StreamId, e.Data.UserId, e.Data.Home, e.Data.PublicKey, e.Data.PresharedKey, operations);
 
     public void Project(IEvent<TenantSuspended> e, IDocumentOperations operations) => Suspend(e.TenantId, true, operations);
 

@@ -48,6 +48,7 @@ public static class PeerTable
         table.AddColumn("changed_at", "timestamptz").NotNull();
         table.AddColumn("confirmed_at", "timestamptz");
         table.AddColumn("fingerprint", "bigint");
+        // The newest handshake that the link's full pass read; null: none yet. What is idle goes by it (ParkIdle).
         table.AddColumn("last_handshake", "timestamptz");
         // The device moved away from here and is not yet live where it went; wanted until then (FinishMoves).
         table.AddColumn("leaving", "boolean").NotNull().DefaultValueByExpression("false");

@@ -24,7 +24,7 @@ public static class ListServers
     public static async Task<IResult> Get(int? limit, string? cursor, IQuerySession session, CancellationToken cancellation)
     {
         if (Page.Of(limit, cursor) is not { } page) return new ProblemResult(Page.Problem());
-        var (shown, next) = await session.PageOfServersAsync(page, cancellation);
+        var (shown, next) = await session.PageOfServersAsync(page, withRetired: false, cancellation);
         return Reply.Ok(new ServersView([.. shown.Select(s => new ServerView(
             s.Server.Id, s.Server.Region, s.Server.Capacity == 0 ? 100 : (int)(100L * s.Devices / s.Server.Capacity),
             s.Server.Status == ServerStatus.Active && s.Reachable && s.Devices < s.Server.Capacity, s.Server.Transport == ServerTransport.Simulated))], next));

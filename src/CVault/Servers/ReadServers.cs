@@ -14,7 +14,7 @@ public sealed record AdminServerView
     public required string Name { get; init; }
     public required string Region { get; init; }
 
-    /// <summary><c>active</c> or <c>maintenance</c>; <c>offline</c> when it is active and does not answer.</summary>
+    /// <summary><c>active</c>, <c>maintenance</c>, <c>draining</c> or <c>retired</c>; <c>offline</c> when it is active and does not answer.</summary>
     public required string Status { get; init; }
     public required string EndpointHost { get; init; }
     public required int EndpointPort { get; init; }
@@ -31,6 +31,9 @@ public sealed record AdminServerView
 
     /// <summary>How many devices have a lease here.</summary>
     public required int Devices { get; init; }
+
+    /// <summary>How many of them a draining server still has to lose; null when it is not draining.</summary>
+    public required int? Remaining { get; init; }
     public required bool Reachable { get; init; }
 
     /// <summary>True: memory, not a server. See <see cref="ServerTransport.Simulated"/>.</summary>
@@ -54,6 +57,7 @@ public sealed record AdminServerView
         Dns = s.Dns,
         Capacity = s.Capacity,
         Devices = devices,
+        Remaining = s.Status == ServerStatus.Draining ? devices : null,
         Reachable = reachable,
         Simulated = s.Transport == ServerTransport.Simulated,
         CreatedAt = s.CreatedAt,
@@ -71,7 +75,7 @@ public static class ReadServers
     public static async Task<IResult> List(int? limit, string? cursor, IQuerySession session, CancellationToken cancellation)
     {
         if (Page.Of(limit, cursor) is not { } page) return new ProblemResult(Page.Problem());
-        var (shown, next) = await session.PageOfServersAsync(page, cancellation);
+        var (shown, next) = await session.PageOfServersAsync(page, withRetired: true, cancellation);
         return Reply.Ok(new AdminServersView([.. shown.Select(s => AdminServerView.Of(s.Server, s.Devices, s.Reachable))], next));
     }
 

@@ -117,7 +117,7 @@ public static class RegisterServerEndpoint
             if (!Texts.IsLabel(c.SshUser, 32)) yield return ("ssh_user", "1 to 32 letters, digits, dots, dashes or underscores.");
         }
 
-        if (!Names.TryParse<ServerStatus>(c.Status, out _)) yield return ("status", "One of: active, maintenance.");
+        if (!ServerReads.TryParseSettable(c.Status, out _)) yield return ("status", "One of: active, maintenance.");
         if (c.Capacity is < 0 or > 65_533) yield return ("capacity", "0 to 65533.");
         if (!Texts.IsNetwork(c.AddressPool, out var pool) || pool.BaseAddress.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork || pool.PrefixLength is < 16 or > 30)
         {

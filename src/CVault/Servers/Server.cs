@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using JasperFx;
 using JasperFx.Events;
 using Marten;
+using Microsoft.AspNetCore.Mvc;
 
 namespace CVault.Servers;
 
@@ -14,6 +15,12 @@ public enum ServerStatus
 
     /// <summary>Keeps its devices and takes no new ones.</summary>
     Maintenance,
+
+    /// <summary>Takes no new devices, and those that it has are moved to others.</summary>
+    Draining,
+
+    /// <summary>Out of the pool for good: it has no devices and is not connected to; its name and key may be registered anew.</summary>
+    Retired,
 }
 
 /// <summary>How CVault reaches a server.</summary>
@@ -63,11 +70,16 @@ public static class ServerReads
     public static Task<Server?> LoadServerAsync(this IQuerySession session, Guid serverId, CancellationToken cancellation) =>
         session.ForTenant(StorageConstants.DefaultTenantId).LoadAsync<Server>(serverId, cancellation);
 
+    public static ProblemDetails RetiredProblem() => Problems.Conflict("The server is retired. Register it anew.");
+
+    /// <summary>The statuses that an operator may simply set; the others have endpoints of their own.</summary>
+    public static bool TryParseSettable(string? text, out ServerStatus status) => Names.TryParse(text, out status) && status is ServerStatus.Active or ServerStatus.Maintenance;
+
     /// <summary>A page of servers, each with its devices and whether it answers; and the cursor of the next.</summary>
     public static async Task<(IReadOnlyList<(Server Server, int Devices, bool Reachable)> Shown, string? Next)> PageOfServersAsync(
-        this IQuerySession session, Page page, CancellationToken cancellation)
+        this IQuerySession session, Page page, bool withRetired, CancellationToken cancellation)
     {
-        var servers = await session.Query<Server>().Where(s => s.Id > page.After).OrderBy(s => s.Id).Take(page.Take).ToListAsync(cancellation);
+        var servers = await session.Query<Server>().Where(s => s.Id > page.After && (withRetired || s.Status != ServerStatus.Retired)).OrderBy(s => s.Id).Take(page.Take).ToListAsync(cancellation);
         var loads = await ServerLoad.ReadAsync(session, cancellation);
         var (shown, next) = page.Cut(servers, s => s.Id);
         return ([.. shown.Select(s => (s, loads.GetValueOrDefault(s.Id).Devices, loads.GetValueOrDefault(s.Id).Reachable))], next);
@@ -82,6 +94,12 @@ public sealed record Server(
     public static Server Create(IEvent<ServerRegistered> e) => new(
         e.StreamId, e.Data.Name, e.Data.Region, e.Data.EndpointHost, e.Data.EndpointPort, e.Data.PublicKey, e.Data.Transport, e.Data.Ssh,
         e.Data.AddressPool, e.Data.AddressPool6, e.Data.Dns, e.Data.Capacity, e.Data.Status, e.Data.At);
+
+    /// <summary>Name and key while the server is in the pool, null once it is retired: their unique indexes are on these.</summary>
+    public string? LiveName => Status == ServerStatus.Retired ? null : Name;
+
+    /// <inheritdoc cref="LiveName"/>
+    public string? LiveKey => Status == ServerStatus.Retired ? null : PublicKey;
 
     public Server Apply(ServerRegionChanged e) => this with { Region = e.Region };
 

@@ -105,5 +105,5 @@ public partial class ServerLoadProjection : EventProjection
         $"update {Database.Schema}.server_load set capacity = ? where server_id = ?", e.Data.Capacity, e.StreamId);
 
     public void Project(IEvent<ServerStatusChanged> e, IDocumentOperations operations) => operations.QueueSqlCommand(
-        $"update {Database.Schema}.server_load set status = ? where server_id = ?", Names.Of(e.Data.Status), e.StreamId);
+        $"update {Database.Schema}.server_load set status = ?, reachable = reachable and ? where server_id = ?", Names.Of(e.Data.Status), e.Data.Status != ServerStatus.Retired, e.StreamId);
 }

@@ -20,7 +20,7 @@ public static class UpdateServer
         var errors = new List<(string, string)>();
         if (command.Region is not null && !Texts.IsLabel(command.Region, 50)) errors.Add(("region", "1 to 50 letters, digits, dots, dashes or underscores."));
         if (command.Capacity is < 0 or > 65_533) errors.Add(("capacity", "0 to 65533."));
-        if (command.Status is not null && !Names.TryParse<ServerStatus>(command.Status, out _)) errors.Add(("status", "One of: active, maintenance."));
+        if (command.Status is not null && !ServerReads.TryParseSettable(command.Status, out _)) errors.Add(("status", "One of: active, maintenance."));
         if (command.SshHost is not null && !Texts.IsHost(command.SshHost)) errors.Add(("ssh_host", "A host name or an IP address."));
         if (command.SshPort is < 1 or > 65535) errors.Add(("ssh_port", "1 to 65535."));
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
@@ -29,6 +29,7 @@ public static class UpdateServer
     public static async Task<(IReadOnlyDictionary<Guid, (int Devices, bool Reachable)>, ProblemDetails)> LoadAsync(ServerChanges command, Guid serverId, IQuerySession session, CancellationToken cancellation)
     {
         var loads = await ServerLoad.ReadAsync(session, cancellation);
+        if (await session.LoadAsync<Server>(serverId, cancellation) is { Status: ServerStatus.Retired }) return (loads, ServerReads.RetiredProblem());
         return command.Capacity < loads.GetValueOrDefault(serverId).Devices
             ? (loads, Problems.Conflict("The server has more devices than that."))
             : (loads, WolverineContinue.NoProblems);
@@ -43,7 +44,7 @@ public static class UpdateServer
         var after = server;
         if (command.Region is { } region && region != server.Region) after = Add(new ServerRegionChanged(region), after.Apply);
         if (command.Capacity is { } capacity && capacity != server.Capacity) after = Add(new ServerCapacityChanged(capacity), after.Apply);
-        if (Names.TryParse<ServerStatus>(command.Status, out var status) && status != server.Status) after = Add(new ServerStatusChanged(status), after.Apply);
+        if (ServerReads.TryParseSettable(command.Status, out var status) && status != server.Status) after = Add(new ServerStatusChanged(status), after.Apply);
         if (server.Ssh is { } ssh && (command.SshHost ?? ssh.Host, command.SshPort ?? ssh.Port) is var (host, port) && (host, port) != (ssh.Host, ssh.Port))
         {
             after = Add(new ServerSshMoved(host, port), after.Apply);

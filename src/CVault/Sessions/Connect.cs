@@ -13,7 +13,7 @@ namespace CVault.Sessions;
 
 /// <summary>Body of <c>POST /api/v1/vpn/connect</c>.</summary>
 /// <param name="DeviceId">One of the user's devices.</param>
-/// <param name="ServerRegion">Where to connect to; absent: the device's home server.</param>
+/// <param name="ServerRegion">Where to connect to; absent: the device's home server, or for a parked device wherever there is most room.</param>
 public sealed record Connect(Guid? DeviceId, string? ServerRegion);
 
 /// <summary>A session that has begun.</summary>
@@ -27,7 +27,7 @@ public sealed record ConnectedView : IPeerReply
     public required string AssignedIp { get; init; }
     public string Status { get; init; } = "connected";
 
-    /// <summary>The config to use from now on, where the device moved to another server; else null.</summary>
+    /// <summary>The config to use from now on, where the device moved to another server or had none; else null.</summary>
     public string? Config { get; init; }
     public string PeerStatus { get; set; } = PeerStatuses.Pending;
 }
@@ -41,6 +41,7 @@ public sealed record Connection(Device Device, Session? Current, Server Server, 
 /// <summary>
 /// <c>POST /api/v1/vpn/connect</c>: opens a session. With another region than the device's, the device moves there
 /// first: another address, another peer, another config; what it had before it keeps until the new peer is live.
+/// A parked device gets an address, a peer and a config again.
 /// Connecting twice is one session.
 /// </summary>
 public static class ConnectEndpoint
@@ -64,10 +65,12 @@ public static class ConnectEndpoint
         if (stream.Aggregate is not { Status: DeviceStatus.Active } device || device.UserId != principal.UserId()) return (null, Problems.NotFound());
 
         var current = await session.Query<Session>().FirstOrDefaultAsync(s => s.LiveDevice == deviceId, cancellation);
-        var home = (await session.LoadServerAsync(device.Home.ServerId, cancellation))!;
-        if (command.ServerRegion is null || command.ServerRegion == home.Region) return (new Connection(device, current, home, null, null), WolverineContinue.NoProblems);
+        if (device.Home is { } place && (await session.LoadServerAsync(place.ServerId, cancellation))! is var home && (command.ServerRegion is null || command.ServerRegion == home.Region))
+        {
+            return (new Connection(device, current, home, null, null), WolverineContinue.NoProblems);
+        }
 
-        var (move, problem) = await Move.TakeAsync(session, device, home, command.ServerRegion, time.GetUtcNow(), cancellation);
+        var (move, problem) = await Move.TakeAsync(session, device, command.ServerRegion, time.GetUtcNow(), cancellation);
         if (move is null) return (null, problem);
 
         var dataKey = (await DataKeys.LoadAsync(session, master, device.UserId, cancellation))!;
@@ -85,7 +88,7 @@ public static class ConnectEndpoint
     {
         var (device, current, server, move, config) = connection;
         var now = time.GetUtcNow();
-        var address = (move?.Home ?? device.Home).Address;
+        var address = (move?.Home ?? device.Home)!.Address;
         var stays = current is not null && current.ServerId == server.Id && move is null;
         var sessionId = stays ? current!.Id : Guid.CreateVersion7(now);
         var ops = new Changes();

@@ -1,10 +1,12 @@
 using System.Security.Claims;
 using CVault.Devices;
 using CVault.Security;
+using CVault.Tenants;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using Wolverine;
 using Wolverine.Attributes;
 using Wolverine.Http;
 
@@ -17,27 +19,34 @@ public sealed record Disconnect(Guid? DeviceId);
 /// <param name="Ended">How many ended.</param>
 public sealed record DisconnectedView(Guid? SessionId, string Status, int Ended);
 
+/// <summary>The sessions to end, and whether their devices then give up their addresses.</summary>
+public sealed record Ending(IReadOnlyList<Session> Sessions, bool Ephemeral);
+
 /// <summary><c>POST /api/v1/vpn/disconnect</c>: ends sessions. Ending what has ended is no error.</summary>
 public static class DisconnectEndpoint
 {
-    public static async Task<(IReadOnlyList<Session>, ProblemDetails)> LoadAsync(HttpContext http, ClaimsPrincipal principal, IDocumentSession session, CancellationToken cancellation)
+    public static async Task<(Ending?, ProblemDetails)> LoadAsync(HttpContext http, ClaimsPrincipal principal, IDocumentSession session, CancellationToken cancellation)
     {
         // The body may be left out altogether, which a bound parameter would not allow.
         var command = await http.Request.BodyOrDefaultAsync<Disconnect>(cancellation) ?? new Disconnect(null);
         var userId = principal.UserId();
-        if (command.DeviceId is { } deviceId && await ReadDevices.OwnAsync(session, principal, deviceId, cancellation) is null) return ([], Problems.NotFound());
+        if (command.DeviceId is { } deviceId && await ReadDevices.OwnAsync(session, principal, deviceId, cancellation) is null) return (null, Problems.NotFound());
         var active = await session.Query<Session>()
             .Where(s => s.UserId == userId && s.LiveDevice != null).OrderByDescending(s => s.Id).ToListAsync(cancellation);
-        return ([.. active.Where(s => command.DeviceId is null || s.DeviceId == command.DeviceId)], WolverineContinue.NoProblems);
+        var tenant = (await session.LoadAsync<Tenant>(principal.TenantId(), cancellation))!;
+        return (
+            new Ending([.. active.Where(s => command.DeviceId is null || s.DeviceId == command.DeviceId)], tenant.Settings.LeasePolicy == LeasePolicy.Ephemeral),
+            WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/vpn/disconnect", OperationId = "disconnect"), Authorize(Policies.UserToken)]
     [ProducesResponseType<DisconnectedView>(200), OptionalBody(typeof(Disconnect))]
-    public static (Reply, Changes) Post([NotBody] IReadOnlyList<Session> active)
+    public static (Reply, Changes, OutgoingMessages) Post([NotBody] Ending ending)
     {
+        var active = ending.Sessions;
         var changes = new Changes();
         foreach (var session in active) changes.Append(session.Id, new SessionEnded("disconnected"));
-        return (Reply.Ok(new DisconnectedView(active.Count > 0 ? active[0].Id : null, "disconnected", active.Count)), changes);
+        return (Reply.Ok(new DisconnectedView(active.Count > 0 ? active[0].Id : null, "disconnected", active.Count)), changes, ending.Ephemeral ? [.. active.Select(s => new SessionOver(s.DeviceId))] : []);
     }
 }
 

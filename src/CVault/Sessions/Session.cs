@@ -6,7 +6,7 @@ public enum SessionStatus { Active, Disconnected }
 
 public sealed record SessionStarted(Guid UserId, Guid DeviceId, Guid ServerId, string Address);
 
-/// <param name="Reason"><c>disconnected</c>, <c>superseded</c> or <c>device_revoked</c>.</param>
+/// <param name="Reason"><c>disconnected</c>, <c>superseded</c>, <c>device_revoked</c>, <c>server_drained</c> or <c>idle</c>.</param>
 public sealed record SessionEnded(string Reason);
 
 /// <summary>One period of being connected.</summary>

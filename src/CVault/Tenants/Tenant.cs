@@ -21,6 +21,7 @@ public enum KeyCustody { Managed, Client }
 /// <param name="LeasePolicy">When addresses go back.</param>
 /// <param name="KeyCustody">Who makes private keys; <see cref="KeyCustody.Client"/> demands it of every device.</param>
 /// <param name="WhitelabelConfig">The tenant's branding, as it was sent: a JSON object.</param>
+/// <param name="LeaseIdleDays">After how many days without a handshake a device loses its address, 1 to 3650; null: never.</param>
 public sealed record TenantSettings(
     int? BandwidthLimitGb = null,
     int? UserLimit = null,
@@ -28,7 +29,8 @@ public sealed record TenantSettings(
     int? RequestsPerMinute = null,
     LeasePolicy LeasePolicy = LeasePolicy.Sticky,
     KeyCustody KeyCustody = KeyCustody.Managed,
-    JsonElement? WhitelabelConfig = null)
+    JsonElement? WhitelabelConfig = null,
+    int? LeaseIdleDays = null)
 {
     /// <summary>Equal in every member; two JSON elements are never equal as records compare them.</summary>
     public bool SameAs(TenantSettings other) =>

@@ -15,6 +15,7 @@ public sealed class TenantChanges
     public int? MaxDevicesPerUser { get; init; }
     public JsonElement RequestsPerMinute { get; init; }
     public string? LeasePolicy { get; init; }
+    public JsonElement LeaseIdleDays { get; init; }
     public string? KeyCustody { get; init; }
     public JsonElement WhitelabelConfig { get; init; }
 
@@ -26,6 +27,12 @@ public sealed class TenantChanges
         if (Status is not null && !Names.TryParse<TenantStatus>(Status, out _)) yield return ("status", OneOf<TenantStatus>());
         if (LeasePolicy is not null && !Names.TryParse<LeasePolicy>(LeasePolicy, out _)) yield return ("lease_policy", OneOf<LeasePolicy>());
         if (KeyCustody is not null && !Names.TryParse<KeyCustody>(KeyCustody, out _)) yield return ("key_custody", OneOf<KeyCustody>());
+        if (LeaseIdleDays.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null)
+            && !(LeaseIdleDays.ValueKind == JsonValueKind.Number && LeaseIdleDays.TryGetInt32(out var days) && days is >= 1 and <= 3650))
+        {
+            yield return ("lease_idle_days", "A whole number from 1 to 3650, or null for never.");
+        }
+
         if (MaxDevicesPerUser is < 0 or > 1000) yield return ("max_devices_per_user", "0 to 1000.");
         foreach (var (field, value) in new[] { ("bandwidth_limit_gb", BandwidthLimitGb), ("user_limit", UserLimit), ("requests_per_minute", RequestsPerMinute) })
         {
@@ -46,6 +53,7 @@ public sealed class TenantChanges
         MaxDevicesPerUser = MaxDevicesPerUser ?? old.MaxDevicesPerUser,
         RequestsPerMinute = Number(RequestsPerMinute, old.RequestsPerMinute),
         LeasePolicy = Names.TryParse<LeasePolicy>(LeasePolicy, out var lease) ? lease : old.LeasePolicy,
+        LeaseIdleDays = Number(LeaseIdleDays, old.LeaseIdleDays),
         KeyCustody = Names.TryParse<KeyCustody>(KeyCustody, out var custody) ? custody : old.KeyCustody,
         WhitelabelConfig = WhitelabelConfig.ValueKind switch
         {

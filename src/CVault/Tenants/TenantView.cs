@@ -20,6 +20,9 @@ public record TenantView
     /// <summary><c>sticky</c> or <c>ephemeral</c>.</summary>
     public required string LeasePolicy { get; init; }
 
+    /// <summary>Days without a handshake after which a device loses its address; null is never.</summary>
+    public required int? LeaseIdleDays { get; init; }
+
     /// <summary><c>managed</c> or <c>client</c>.</summary>
     public required string KeyCustody { get; init; }
     public required object WhitelabelConfig { get; init; }
@@ -35,6 +38,7 @@ public record TenantView
         MaxDevicesPerUser = t.Settings.MaxDevicesPerUser,
         RequestsPerMinute = t.Settings.RequestsPerMinute,
         LeasePolicy = Names.Of(t.Settings.LeasePolicy),
+        LeaseIdleDays = t.Settings.LeaseIdleDays,
         KeyCustody = Names.Of(t.Settings.KeyCustody),
         WhitelabelConfig = t.Settings.WhitelabelConfig is { } json ? json : JsonDocument.Parse("{}").RootElement,
         CreatedAt = t.CreatedAt,

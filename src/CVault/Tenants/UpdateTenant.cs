@@ -26,7 +26,9 @@ public static class UpdateTenant
             TenantReinstated r => t.Apply(r),
             _ => t,
         });
-        return (Reply.Ok(TenantView.Of(after)), [.. events], SuspendTenant.Announce(tenant, after));
+        var messages = SuspendTenant.Announce(tenant, after);
+        if (after.Settings.LeaseIdleDays is { } days && days != tenant.Settings.LeaseIdleDays) messages.Add(new LeaseTimeChanged(after.Id));
+        return (Reply.Ok(TenantView.Of(after)), [.. events], messages);
     }
 
     /// <summary>What the command changes; nothing where it says what already is.</summary>

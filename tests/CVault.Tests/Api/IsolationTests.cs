@@ -33,7 +33,7 @@ public sealed class IsolationTests(Stack stack)
         "listServers" => new(path),
         "whoHeldAddress" => new($"{path}?server={t.ServerId}&address=10.8.0.2"),
         "registerServer" => new(path, new { name = "theirs", region = "moon", endpoint_host = "203.0.113.1", transport = "simulated" }),
-        "getServer" or "activateServer" or "drainServer" or "resyncServer" or "listPeers" => new(path.Replace("{serverId}", t.ServerId, StringComparison.Ordinal), path.EndsWith("drain", StringComparison.Ordinal) ? new { } : null),
+        "getServer" or "activateServer" or "drainServer" or "retireServer" or "resyncServer" or "listPeers" => new(path.Replace("{serverId}", t.ServerId, StringComparison.Ordinal)),
         "updateServer" => new(path.Replace("{serverId}", t.ServerId, StringComparison.Ordinal), new { capacity = 0 }),
         _ => null,
     };

@@ -32,15 +32,15 @@ public sealed class Oracle(Stack stack)
     private sealed record Place(Guid ServerId, string Address, string Address6);
 
     /// <param name="Leaving">Where it moved away from, and its peer and address still are.</param>
-    private sealed record LiveDevice(Guid Id, Guid UserId, string TenantId, string PublicKey, Place Home, Place? Leaving)
+    private sealed record LiveDevice(Guid Id, Guid UserId, string TenantId, string PublicKey, Place? Home, Place? Leaving)
     {
-        public Guid ServerId => Home.ServerId;
-        public string Address => Home.Address;
+        public Guid? ServerId => Home?.ServerId;
+        public string? Address => Home?.Address;
     }
 
     /// <summary>Each device at each server that should have it.</summary>
     private static IEnumerable<(LiveDevice Device, Place At)> Places(IEnumerable<LiveDevice> live) =>
-        live.SelectMany(d => d.Leaving is null ? new[] { (d, d.Home) } : [(d, d.Home), (d, d.Leaving)]);
+        live.SelectMany(d => new[] { d.Home, d.Leaving }.OfType<Place>().Select(at => (d, at)));
 
     /// <summary>Fails with all that is wrong if anything still is after <paramref name="within"/>.</summary>
     /// <returns>How long it took until nothing was wrong.</returns>
@@ -124,6 +124,8 @@ public sealed class Oracle(Stack stack)
 
                     break;
                 case "device_moved_v1": live[id] = live[id] with { Home = PlaceOf(e.GetProperty("to")), Leaving = PlaceOf(e.GetProperty("from")) }; break;
+                case "device_parked_v1": live[id] = live[id] with { Home = null, Leaving = null }; break;
+                case "device_placed_v1": live[id] = live[id] with { Home = PlaceOf(e.GetProperty("home")) }; break;
                 case "device_left_v1": live[id] = live[id] with { Leaving = null }; break;
                 case "device_key_rotated_v1": live[id] = live[id] with { PublicKey = e.GetProperty("publicKey").GetString()! }; break;
                 case "device_revoked_v1":
@@ -150,7 +152,7 @@ public sealed class Oracle(Stack stack)
         await CompareAsync("address rows", there.Select(p => $"{p.Device.Id} {p.At.ServerId} {BitConverter.ToUInt16([.. IPAddress.Parse(p.At.Address).GetAddressBytes()[2..].Reverse()])}"),
             "select device_id || ' ' || server_id || ' ' || number from cvault.addresses where device_id is not null and server_id = any($1)");
         await CompareAsync("device documents", live.Values.Select(d => $"{d.Id} {d.PublicKey} {d.Address} {d.Leaving?.Address}"),
-            "select id || ' ' || (data->>'publicKey') || ' ' || (data->'home'->>'address') || ' ' || coalesce(data->'leaving'->>'address', '') from cvault.mt_doc_device where data->>'status' = 'Active'");
+            "select id || ' ' || (data->>'publicKey') || ' ' || coalesce(data->'home'->>'address', '') || ' ' || coalesce(data->'leaving'->>'address', '') from cvault.mt_doc_device where data->>'status' = 'Active'");
         await CompareAsync("server loads", Places(live.Values).GroupBy(p => p.At.ServerId).Select(g => $"{g.Key} {g.Count()}"),
             "select server_id || ' ' || devices from cvault.server_load where devices <> 0");
         await CompareAsync("device quotas", live.Values.GroupBy(d => d.UserId).Select(g => $"{g.Key} {g.Count()}"),

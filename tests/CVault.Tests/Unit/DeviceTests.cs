@@ -17,7 +17,7 @@ public sealed class DeviceTests
     public void a_device_is_what_its_events_say()
     {
         var d = Samples.Device;
-        var device = Device.Create(Samples.Stored(d.Id, new DeviceRegistered(d.UserId, d.Name, d.PublicKey, d.PresharedKey, d.Custody, d.Home, d.CreatedAt)));
+        var device = Device.Create(Samples.Stored(d.Id, new DeviceRegistered(d.UserId, d.Name, d.PublicKey, d.PresharedKey, d.Custody, d.Home!, d.CreatedAt)));
         Assert.Equal(d, device);
         Assert.Equal("DEVICE-KEY", device.LiveKey);
     }
@@ -25,7 +25,7 @@ public sealed class DeviceTests
     [Fact]
     public void a_device_that_moves_is_in_two_places_until_it_has_left_the_first()
     {
-        var (old, device) = (Samples.Device.Home, Samples.Device.Apply(new DeviceMoved(Samples.Device.Home, Away)));
+        var (old, device) = (Samples.Device.Home!, Samples.Device.Apply(new DeviceMoved(Samples.Device.Home!, Away)));
         Assert.Equal((Away, old), (device.Home, device.Leaving));
         Assert.Equal((old, Away), (device.Apply(new DeviceMoved(Away, old)).Home, device.Apply(new DeviceMoved(Away, old)).Leaving));
         Assert.Equal((Away, null), (device.Apply(new DeviceLeft(old, "moved")).Home, device.Apply(new DeviceLeft(old, "moved")).Leaving));
@@ -40,7 +40,7 @@ public sealed class DeviceTests
     }
 
     [Fact]
-    public void its_addresses_are_single_hosts_IPv4_first() => Assert.Equal("10.8.0.2/32,fd00::2/128", Samples.Device.Home.AllowedIps);
+    public void its_addresses_are_single_hosts_IPv4_first() => Assert.Equal("10.8.0.2/32,fd00::2/128", Samples.Device.Home!.AllowedIps);
 
     [Fact]
     public void registering_answers_with_a_whole_config_and_waits_for_its_peer()
@@ -108,7 +108,7 @@ public sealed class DeviceTests
     [Fact]
     public void revoking_takes_the_peer_the_address_and_the_session()
     {
-        var (reply, changes, messages) = RevokeDevice.Delete(Samples.Device.Id, new Revocation(Samples.Device, Samples.Server, null), LeaseRules.Default, new Clock(Samples.Now));
+        var (reply, changes, messages) = RevokeDevice.Delete(Samples.Device.Id, new Held(Samples.Device, [Samples.Server]), LeaseRules.Default, new Clock(Samples.Now));
         Assert.Equal(new PeerChange(Samples.Server.Id, "DEVICE-KEY", Wanted: false), reply.Peer);
         var recorded = Recorder.Of(changes);
         Assert.Equal([new DeviceRevoked("user")], recorded.EventsOf(Samples.Device.Id));
@@ -120,11 +120,34 @@ public sealed class DeviceTests
     public void revoking_a_device_that_moves_frees_both_addresses()
     {
         var device = Samples.Device with { Home = Away, Leaving = Samples.Device.Home };
-        var (reply, changes, messages) = RevokeDevice.Delete(device.Id, new Revocation(device, Samples.OtherServer, Samples.Server), new LeaseRules(TimeSpan.Zero), new Clock(Samples.Now));
+        var (reply, changes, messages) = RevokeDevice.Delete(device.Id, new Held(device, [Samples.OtherServer, Samples.Server]), new LeaseRules(TimeSpan.Zero), new Clock(Samples.Now));
         Assert.Equal(Samples.OtherServer.Id, reply.Peer!.Value.ServerId);
-        Assert.Equal([new ReconcileServer(Samples.OtherServer.Id), new DeviceGone(device.Id), new ReconcileServer(Samples.Server.Id)], messages);
+        Assert.Equal([new ReconcileServer(Samples.OtherServer.Id), new ReconcileServer(Samples.Server.Id), new DeviceGone(device.Id)], messages);
         Assert.Equal([new IpReleased(device.Id, "device_revoked", Samples.Now)], Recorder.Of(changes).EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
         Assert.Equal([new IpReleased(device.Id, "device_revoked", Samples.Now)], Recorder.Of(changes).EventsOf(IpLease.StreamId(Samples.OtherServer.Id, 7)));
+    }
+
+    [Fact]
+    public void a_parked_device_keeps_its_keys_and_gives_up_every_address()
+    {
+        var device = Samples.Device with { Home = Away, Leaving = Samples.Device.Home };
+        var changes = new Changes();
+        new Held(device, [Samples.OtherServer, Samples.Server]).Park(changes, "idle", LeaseRules.Default, Samples.Now);
+        var recorded = Recorder.Of(changes);
+        var parked = device.Apply(Assert.IsType<DeviceParked>(Assert.Single(recorded.EventsOf(device.Id))));
+        Assert.Equal((null, null, DeviceStatus.Active, "DEVICE-KEY"), (parked.Home, parked.Leaving, parked.Status, parked.LiveKey));
+        Assert.Equal(2, recorded.Events.OfType<IpReleased>().Count(r => r == new IpReleased(device.Id, "idle", Samples.Now.AddMinutes(5))));
+        Assert.Equal(Away, parked.Apply(new DevicePlaced(device.UserId, device.PublicKey, device.PresharedKey, Away)).Home);
+    }
+
+    [Fact]
+    public void revoking_a_parked_device_waits_for_no_server()
+    {
+        var device = Samples.Device with { Home = null };
+        var (reply, changes, messages) = RevokeDevice.Delete(device.Id, new Held(device, []), LeaseRules.Default, new Clock(Samples.Now));
+        Assert.Equal((null, PeerStatuses.Live), (reply.Peer, ((RevokedDeviceView)reply.Body).PeerStatus));
+        Assert.Equal([new DeviceRevoked("user")], Recorder.Of(changes).Events);
+        Assert.Equal([new DeviceGone(device.Id)], messages);
     }
 
     [Fact]
@@ -135,7 +158,7 @@ public sealed class DeviceTests
             device.Id, new Rotation(new RotateKey(null), device, Samples.OtherServer, Samples.Server, key), LeaseRules.Default, new Clock(Samples.Now));
         Assert.Equal([new ReconcileServer(Samples.OtherServer.Id), new ReconcileServer(Samples.Server.Id)], messages);
         var events = Recorder.Of(changes).EventsOf(device.Id);
-        Assert.Equal(new DeviceLeft(Samples.Device.Home, "key_rotated"), events[0]);
+        Assert.Equal(new DeviceLeft(Samples.Device.Home!, "key_rotated"), events[0]);
         Assert.Equal(Samples.OtherServer.Id, Assert.IsType<DeviceKeyRotated>(events[1]).ServerId);
         Assert.Equal([new IpReleased(device.Id, "moved", Samples.Now.AddMinutes(5))], Recorder.Of(changes).EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
     }

@@ -49,11 +49,11 @@ public sealed class SessionTests
     [Fact]
     public void connecting_elsewhere_moves_the_device_and_its_session()
     {
-        var (view, peer, recorded, messages) = Connect(new Connection(Samples.Device, Open, Samples.OtherServer, new Move(Samples.Server, Samples.OtherServer, Away, Lease, null), "NEW CONFIG"));
+        var (view, peer, recorded, messages) = Connect(new Connection(Samples.Device, Open, Samples.OtherServer, new Move(Samples.OtherServer, Away, Lease, null), "NEW CONFIG"));
         Assert.Equal(("203.0.113.8", "eu-west", "10.9.0.7", "NEW CONFIG"), (view.ServerIp, view.ServerRegion, view.AssignedIp, view.Config));
         Assert.Equal(new PeerChange(Samples.OtherServer.Id, "DEVICE-KEY", Wanted: true), peer);
 
-        Assert.Equal([new DeviceMoved(Samples.Device.Home, new DeviceHome(Samples.OtherServer.Id, "10.9.0.7", "fd01::7"))], recorded.EventsOf(Samples.Device.Id));
+        Assert.Equal([new DeviceMoved(Samples.Device.Home!, new DeviceHome(Samples.OtherServer.Id, "10.9.0.7", "fd01::7"))], recorded.EventsOf(Samples.Device.Id));
         Assert.Equal([new SessionEnded("superseded")], recorded.EventsOf(SessionId));
         Assert.Equal([new SessionStarted(Samples.Device.UserId, Samples.Device.Id, Samples.OtherServer.Id, "10.9.0.7")], recorded.EventsOf(view.SessionId));
         Assert.Equal([new IpLeased(Samples.OtherServer.Id, "10.9.0.7", "fd01::7", Samples.Tenant.Id, Samples.Device.Id)], recorded.EventsOf(IpLease.StreamId(Samples.OtherServer.Id, 7)));
@@ -65,9 +65,9 @@ public sealed class SessionTests
     public void connecting_where_the_device_is_just_leaving_takes_no_other_address()
     {
         var device = Samples.Device with { Home = Away, Leaving = Samples.Device.Home };
-        var (view, _, recorded, _) = Connect(new Connection(device, null, Samples.Server, new Move(Samples.OtherServer, Samples.Server, Samples.Device.Home, null, null), "CONFIG"));
+        var (view, _, recorded, _) = Connect(new Connection(device, null, Samples.Server, new Move(Samples.Server, Samples.Device.Home!, null, null), "CONFIG"));
         Assert.Equal(("10.8.0.2", "CONFIG"), (view.AssignedIp, view.Config));
-        Assert.Equal([new DeviceMoved(Away, Samples.Device.Home)], recorded.EventsOf(device.Id));
+        Assert.Equal([new DeviceMoved(Away, Samples.Device.Home!)], recorded.EventsOf(device.Id));
         Assert.Equal(2, recorded.Events.Length); // that, and the session's begin
     }
 
@@ -77,12 +77,23 @@ public sealed class SessionTests
         var device = Samples.Device with { Home = Away, Leaving = Samples.Device.Home };
         var third = Samples.OtherServer with { Id = Guid.NewGuid(), Region = "moon" };
         var there = new DeviceHome(third.Id, "10.9.0.9", "fd01::9");
-        var (_, peer, recorded, messages) = Connect(new Connection(device, null, third, new Move(Samples.OtherServer, third, there, new IpLease(third.Id, 9, there.Address, there.Address6), Samples.Server), "CONFIG"));
+        var (_, peer, recorded, messages) = Connect(new Connection(device, null, third, new Move(third, there, new IpLease(third.Id, 9, there.Address, there.Address6), Samples.Server), "CONFIG"));
         Assert.Equal(third.Id, peer!.Value.ServerId);
-        Assert.Equal([new DeviceLeft(Samples.Device.Home, "moved_on"), new DeviceMoved(Away, there)], recorded.EventsOf(device.Id));
+        Assert.Equal([new DeviceLeft(Samples.Device.Home!, "moved_on"), new DeviceMoved(Away, there)], recorded.EventsOf(device.Id));
         Assert.Equal([new IpReleased(device.Id, "moved", Samples.Now.AddMinutes(5))], recorded.EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
         Assert.Empty(recorded.EventsOf(IpLease.StreamId(Samples.OtherServer.Id, 7)));
         Assert.Equal([new ReconcileServer(third.Id), new ReconcileServer(Samples.Server.Id), new MoveBegun(device.Id)], messages);
+    }
+
+    [Fact]
+    public void connecting_a_parked_device_gives_it_a_home_and_a_config()
+    {
+        var device = Samples.Device with { Home = null };
+        var (view, peer, recorded, messages) = Connect(new Connection(device, null, Samples.OtherServer, new Move(Samples.OtherServer, Away, Lease, null), "CONFIG"));
+        Assert.Equal(("10.9.0.7", "CONFIG"), (view.AssignedIp, view.Config));
+        Assert.Equal(new PeerChange(Samples.OtherServer.Id, "DEVICE-KEY", Wanted: true), peer);
+        Assert.Equal([new DevicePlaced(device.UserId, "DEVICE-KEY", device.PresharedKey, Away)], recorded.EventsOf(device.Id));
+        Assert.Equal(new ReconcileServer(Samples.OtherServer.Id), messages.First());
     }
 
     [Fact]
@@ -97,7 +108,9 @@ public sealed class SessionTests
     public void disconnecting_ends_every_open_session_and_says_which()
     {
         var other = Open with { Id = Guid.NewGuid() };
-        var (reply, changes) = DisconnectEndpoint.Post([Open, other]);
+        var (reply, changes, messages) = DisconnectEndpoint.Post(new Ending([Open, other], Ephemeral: true));
+        Assert.Equal([new SessionOver(Open.DeviceId), new SessionOver(Open.DeviceId)], messages);
+        Assert.Empty(DisconnectEndpoint.Post(new Ending([Open], Ephemeral: false)).Item3);
         Assert.Equal(new DisconnectedView(SessionId, "disconnected", 2), reply.Body);
         Assert.Equal([new SessionEnded("disconnected"), new SessionEnded("disconnected")], Recorder.Of(changes).Events);
     }
@@ -105,7 +118,7 @@ public sealed class SessionTests
     [Fact]
     public void disconnecting_what_is_not_connected_is_no_error()
     {
-        var (reply, changes) = DisconnectEndpoint.Post([]);
+        var (reply, changes, _) = DisconnectEndpoint.Post(new Ending([], true));
         Assert.Equal((200, new DisconnectedView(null, "disconnected", 0)), (reply.Status, reply.Body));
         Assert.Empty(Recorder.Of(changes).Events);
     }

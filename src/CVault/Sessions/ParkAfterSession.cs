@@ -1,0 +1,33 @@
+using CVault.Devices;
+using CVault.IpLeases;
+using CVault.Tenants;
+using Marten;
+using Wolverine;
+using Wolverine.Attributes;
+using Wolverine.ErrorHandling;
+using Wolverine.Runtime.Handlers;
+
+namespace CVault.Sessions;
+
+/// <summary>Where a tenant's leases are ephemeral, a device whose session is over gives up its address and its peer.</summary>
+[WolverineHandler]
+public static class ParkAfterSession
+{
+    /// <summary>A deadlock or a lost database must not leave an address held for ever.</summary>
+    public static void Configure(HandlerChain chain) =>
+        chain.OnAnyException().RetryWithCooldown(TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(10));
+
+    public static async Task<(Changes, OutgoingMessages)> Handle(SessionOver message, IDocumentSession session, LeaseRules rules, TimeProvider time, CancellationToken cancellation)
+    {
+        var changes = new Changes();
+        if (await session.LoadAsync<Tenant>(Guid.Parse(session.TenantId), cancellation) is not { Settings.LeasePolicy: LeasePolicy.Ephemeral }) return (changes, []);
+        // A connect holds the stream while it begins a session: either it is seen here, or it finds the device parked.
+        var stream = await session.Events.FetchForExclusiveWriting<Device>(message.DeviceId, cancellation);
+        if (stream.Aggregate is not { Status: DeviceStatus.Active, Home: not null } device) return (changes, []);
+        if (await session.Query<Session>().AnyAsync(s => s.LiveDevice == message.DeviceId, cancellation)) return (changes, []);
+
+        var held = await Held.LoadAsync(session, device, cancellation);
+        held.Park(changes, "session_ended", rules, time.GetUtcNow());
+        return (changes, [.. held.Servers.Select(s => new ReconcileServer(s.Id))]);
+    }
+}
