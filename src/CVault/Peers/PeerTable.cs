@@ -60,6 +60,7 @@ public static class PeerTable
 
     /// <summary>
     /// The last counters of removed peers, written in the transaction that forgets them: what metering has yet to bill.
+    /// The boot id is empty where an earlier incarnation counted.
     /// </summary>
     public static Table LastCountersSchema()
     {
@@ -185,8 +186,8 @@ public static class PeerTable
             done as (select * from unnest($3::text[], $4::bigint[], $5::bigint[]) as d (public_key, revision, fingerprint) where exists (select 1 from owned)),
             kept as (
               insert into {Database.Schema}.peer_last_counters
-              select p.server_id, p.public_key, $6, p.device_id, p.user_id, p.tenant_id, $7, $8, c.rx, c.tx, c.handshake
-              from unnest($9::text[], $10::bigint[], $11::bigint[], $12::bigint[]) as c (public_key, rx, tx, handshake)
+              select p.server_id, p.public_key, $6, p.device_id, p.user_id, p.tenant_id, case when c.incarnation = '' then $7 else '' end, coalesce(nullif(c.incarnation, ''), $8), c.rx, c.tx, c.handshake
+              from unnest($9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[]) as c (public_key, rx, tx, handshake, incarnation)
               join {Database.Schema}.peers p on p.server_id = $1 and p.public_key = c.public_key
               on conflict do nothing),
             gone as (
@@ -211,6 +212,7 @@ public static class PeerTable
         command.Parameters.Add(new() { Value = counters.Select(c => c.RxBytes).ToArray() });
         command.Parameters.Add(new() { Value = counters.Select(c => c.TxBytes).ToArray() });
         command.Parameters.Add(new() { Value = counters.Select(c => c.LastHandshake).ToArray() });
+        command.Parameters.Add(new() { Value = counters.Select(c => c.Incarnation ?? "").ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         List<string> there = [], gone = [];
         var owned = false;

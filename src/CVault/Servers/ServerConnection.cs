@@ -24,7 +24,8 @@ public sealed record WantedPeer(string PublicKey, string? PresharedKey, string A
 /// <summary>What a removed peer had moved since its adding, or since <see cref="ServerIdentity.Incarnation"/>, whichever is later.</summary>
 /// <param name="RxBytes">Received from the peer.</param>
 /// <param name="LastHandshake">Unix seconds; 0 for never.</param>
-public readonly record struct LastCounters(string PublicKey, long RxBytes, long TxBytes, long LastHandshake);
+/// <param name="Incarnation">Of the interface that counted, where it is not the present one: the removal was made earlier and is answered again.</param>
+public readonly record struct LastCounters(string PublicKey, long RxBytes, long TxBytes, long LastHandshake, string? Incarnation = null);
 
 /// <summary>One line of a dump, as the bytes that it is, valid only while it is handled: fifty thousand of them come at a time.</summary>
 /// <param name="publicKey">Base64.</param>
@@ -167,9 +168,10 @@ public sealed class ServerConnection : IAsyncDisposable
 
     private static LastCounters ReadCounters(ReadOnlySpan<byte> line)
     {
-        Span<Range> f = stackalloc Range[6];
-        return Fields(line, f) == 5 && line[f[0]] is [(byte)'=']
-            ? new LastCounters(Encoding.ASCII.GetString(line[f[1]]), Number(line[f[2]]), Number(line[f[3]]), Number(line[f[4]]))
+        Span<Range> f = stackalloc Range[7];
+        var fields = Fields(line, f);
+        return fields is 5 or 6 && line[f[0]] is [(byte)'=']
+            ? new LastCounters(Encoding.ASCII.GetString(line[f[1]]), Number(line[f[2]]), Number(line[f[3]]), Number(line[f[4]]), fields == 6 ? Encoding.ASCII.GetString(line[f[5]]) : null)
             : throw new InvalidDataException("The server said what is no line of an answer.");
     }
 

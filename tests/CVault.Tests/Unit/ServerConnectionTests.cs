@@ -68,10 +68,12 @@ public sealed class ServerConnectionTests
     {
         var counters = await new Script("= C 5000000000 7 1700000000\nok 2\n").Connect().ApplyAsync([], ["C", "never there"]);
         Assert.Equal([new LastCounters("C", 5_000_000_000, 7, 1_700_000_000)], counters);
+        Assert.Equal([new LastCounters("D", 1, 2, 3, "earlier")], await new Script("= D 1 2 3 earlier\nok 1\n").Connect().ApplyAsync([], ["D"]));
     }
 
     [Theory]
     [InlineData("= C 1 2\nok 1\n")]
+    [InlineData("= C 1 2 3 made more\nok 1\n")]
     [InlineData("= C 1 2 x\nok 1\n")]
     [InlineData("= C 1 2 -3\nok 1\n")]
     [InlineData("peer C 1 2 3\nok 1\n")]
