@@ -7,6 +7,8 @@ namespace CVault.Bench;
 public sealed class Report(
     Options options, IReadOnlyList<(string Name, string Value)> machine, IReadOnlyList<Measured> results, Counts counts, Pass pass, string save)
 {
+    /// <summary>More of the machine than this for others, the kernel's own work included, and the figures are no one's.</summary>
+    private const double Quiet = 0.15;
     private readonly StringBuilder text = new();
 
     public string Text()
@@ -15,6 +17,8 @@ public sealed class Report(
         Line();
         Line($"Devices registered to live: `ops/bench provisioning`, {options.Concurrency} clients in a closed loop for {options.Seconds:0} s at each size, after a warm-up.");
         Line("Everything, the load generator too, shared this machine's cores: the ratios are what matters, not the figures.");
+        var others = results.Max(OthersShare);
+        if (others > Quiet) Line($"**Provisional: programs that are none of this bench took up to {others:P0} of the cores while it ran, and not the same share at each size.**");
         Line();
         foreach (var (name, value) in machine) Line($"- {name}: {value}");
         Line();
@@ -57,7 +61,7 @@ public sealed class Report(
         Row(["CPU ms a registration: vpn1 (sshd, cvault-wg, WireGuard)", .. Cpus(r => r.Cpu.Server)]);
         Row(["CPU ms a registration: load generator", .. Cpus(r => r.Cpu.Bench)]);
         Row(["share of all cores: load generator", .. results.Select(r => $"{r.Cpu.Bench / Cores(r):P0}")]);
-        Row(["share of all cores: not of this bench", .. results.Select(r => $"{Math.Max(0, r.Cpu.Machine - r.Cpu.Api - r.Cpu.Postgres - r.Cpu.Server - r.Cpu.Bench) / Cores(r):P0}")]);
+        Row(["share of all cores: not of this bench", .. results.Select(r => $"{OthersShare(r):P0}")]);
         Row(["share of all cores: idle", .. results.Select(r => $"{Math.Max(0, 1 - r.Cpu.Machine / Cores(r)):P0}")]);
         Row(["exchanges with the server a registration", .. results.Select(r => $"{r.ExchangesEach:0.000}")]);
         Row(["writing transactions a registration", .. results.Select(r => $"{r.WritingEach:0.00}")]);
@@ -69,6 +73,7 @@ public sealed class Report(
     }
 
     private IEnumerable<string> Cpus(Func<Measured, double> of) => results.Select(r => $"{of(r) / r.Loaded.Registered:0.00}");
+    private static double OthersShare(Measured r) => Math.Max(0, r.Cpu.Machine - r.Cpu.Api - r.Cpu.Postgres - r.Cpu.Server - r.Cpu.Bench) / Cores(r);
     private static double Cores(Measured r) => r.Cpu.WallMs * Environment.ProcessorCount;
     private static double P(Run run, double percent) => Percentile.Of(run.Ms, percent);
 
