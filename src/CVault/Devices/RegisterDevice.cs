@@ -70,14 +70,11 @@ public static class RegisterDeviceEndpoint
         if (command.PublicKey is { } own && await WireGuardKeys.IsAServersAsync(session, own, cancellation)) return (null, WireGuardKeys.InUse());
         if (await DataKeys.LoadAsync(session, master, userId, cancellation) is not { } dataKey) return (null, Problems.Unauthenticated());
         if (!await Quotas.TryTakeAsync(session, userId, tenant.Settings.MaxDevicesPerUser, cancellation)) return (null, Problems.DeviceLimitExceeded());
-        if (await ServerLoad.PlaceAsync(session, command.ServerRegion, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
 
         var now = time.GetUtcNow();
         var deviceId = Guid.CreateVersion7(now);
-        var server = (await session.LoadServerAsync(serverId, cancellation))!;
-        return await AddressPool.GrantAsync(session, server, deviceId, now, cancellation) is { } lease
-            ? (new Registration(deviceId, dataKey, tenant, server, lease, now), WolverineContinue.NoProblems)
-            : (null, Problems.PoolExhausted());
+        var (placement, problem) = await Placement.TakeAsync(session, command.ServerRegion, deviceId, now, cancellation);
+        return placement is null ? (null, problem) : (new Registration(deviceId, dataKey, tenant, placement.Server, placement.Lease, now), problem);
     }
 
     [WolverinePost("/api/v1/devices", OperationId = "registerDevice"), Authorize(Policies.User)]
