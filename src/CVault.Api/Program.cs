@@ -66,6 +66,7 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.LocalQueueFor<ReconcileServer>().BufferedInMemory();
     wolverine.LocalQueueFor<ServerChanged>().BufferedInMemory();
     wolverine.LocalQueueFor<TenantAccessChanged>().BufferedInMemory();
+    wolverine.LocalQueueFor<DrainBegun>().BufferedInMemory();
     wolverine.LocalQueueFor<MoveBegun>().BufferedInMemory();
     wolverine.LocalQueueFor<LeaseTimeChanged>().BufferedInMemory();
     wolverine.LocalQueueFor<SessionOver>().UseDurableInbox();

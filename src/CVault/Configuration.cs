@@ -126,7 +126,7 @@ public static class Configuration
         SessionDeviceIndex => Problems.Conflict("The device is connecting already."),
         ServerNameIndex => Problems.Conflict("There is a server of this name."),
         ServerKeyIndex => Problems.Conflict("This server is registered already."),
-        ServerLoad.FullConstraint => Problems.ServerUnavailable(),
+        ServerLoad.FullConstraint => Problems.PoolExhausted(),
         _ => null,
     };
 

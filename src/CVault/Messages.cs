@@ -11,6 +11,10 @@ public sealed record ReconcileServer(Guid ServerId);
 /// <param name="ServerId">The server.</param>
 public sealed record ServerChanged(Guid ServerId);
 
+/// <summary>Wake-up for the worker that empties draining servers. Lost, doubled or late, it does no harm.</summary>
+/// <param name="ServerId">The server.</param>
+public sealed record DrainBegun(Guid ServerId);
+
 /// <summary>A tenant was suspended or taken back, so its peers leave or return to every server that has them.</summary>
 /// <param name="TenantId">The tenant.</param>
 public sealed record TenantAccessChanged(Guid TenantId);

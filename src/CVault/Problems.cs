@@ -24,7 +24,7 @@ public static class Problems
     public static ProblemDetails IdempotencyKeyReused() => Of(422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another request body.");
     public static ProblemDetails ServerUnavailable() => Of(503, "SERVER_UNAVAILABLE", "No VPN server can take this device now.");
     public static ProblemDetails ServerUnreachable() => Of(502, "SERVER_UNREACHABLE", "The server does not answer over SSH. Check its address, its firewall and that ops/server/bootstrap was given CVault's key.");
-    public static ProblemDetails PoolExhausted() => Of(503, "POOL_EXHAUSTED", "The server has no free address.");
+    public static ProblemDetails PoolExhausted() => Of(503, "POOL_EXHAUSTED", "Every server that could take this device is full.");
 
     /// <summary>The database does not answer. Nothing was acknowledged; the client may repeat the request.</summary>
     public static ProblemDetails DatabaseUnavailable() => Of(503, "SERVICE_UNAVAILABLE", "The service cannot reach its database. Try again shortly.");

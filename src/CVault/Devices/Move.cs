@@ -24,11 +24,8 @@ public sealed record Move(Server To, DeviceHome Home, IpLease? Lease, Server? Le
         var leaving = device.Leaving is { } place ? (await session.LoadServerAsync(place.ServerId, cancellation))! : null;
         if (leaving is { Status: ServerStatus.Active or ServerStatus.Maintenance } && (region is null || leaving.Region == region)) return (new Move(leaving, device.Leaving!, null, null), WolverineContinue.NoProblems);
 
-        if (await ServerLoad.PlaceAsync(session, region, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
-        var to = (await session.LoadServerAsync(serverId, cancellation))!;
-        return await AddressPool.GrantAsync(session, to, device.Id, now, cancellation) is { } lease
-            ? (new Move(to, new DeviceHome(to.Id, lease.Address, lease.Address6), lease, leaving), WolverineContinue.NoProblems)
-            : (null, Problems.PoolExhausted());
+        var (placement, problem) = await Placement.TakeAsync(session, region, device.Id, now, cancellation);
+        return placement is not { Server: var to, Lease: var lease } ? (null, problem) : (new Move(to, new DeviceHome(to.Id, lease.Address, lease.Address6), lease, leaving), problem);
     }
 
     /// <summary>What the move changes.</summary>

@@ -72,14 +72,11 @@ public static class RegisterDeviceEndpoint
         var (key, taken) = await DataKeys.LoadTakingAsync(session, master, userId, tenant.Settings.MaxDevicesPerUser, cancellation);
         if (key is not { } dataKey) return (null, Problems.Unauthenticated());
         if (!taken) return (null, Problems.DeviceLimitExceeded());
-        if (await ServerLoad.PlaceAsync(session, command.ServerRegion, cancellation) is not { } serverId) return (null, Problems.ServerUnavailable());
 
         var now = time.GetUtcNow();
         var deviceId = Guid.CreateVersion7(now);
-        var server = (await session.LoadServerAsync(serverId, cancellation))!;
-        return await AddressPool.GrantAsync(session, server, deviceId, now, cancellation) is { } lease
-            ? (new Registration(deviceId, dataKey, tenant, server, lease, now), WolverineContinue.NoProblems)
-            : (null, Problems.PoolExhausted());
+        var (placement, problem) = await Placement.TakeAsync(session, command.ServerRegion, deviceId, now, cancellation);
+        return placement is null ? (null, problem) : (new Registration(deviceId, dataKey, tenant, placement.Server, placement.Lease, now), problem);
     }
 
     [WolverinePost("/api/v1/devices", OperationId = "registerDevice"), Authorize(Policies.User)]

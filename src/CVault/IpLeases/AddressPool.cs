@@ -15,6 +15,9 @@ namespace CVault.IpLeases;
 /// </summary>
 public static class AddressPool
 {
+    /// <summary>How long a request waits for whoever holds the last free addresses.</summary>
+    private static readonly TimeSpan LastOnes = TimeSpan.FromSeconds(2);
+
     public static Table Schema()
     {
         var table = new Table(Database.Named("addresses"));
@@ -27,26 +30,53 @@ public static class AddressPool
         return table;
     }
 
+    /// <summary>The grant: device, server, now. Test figures are taken of this very statement.</summary>
+    /// <param name="locked">What to do about rows that others have locked: <c>skip locked</c> or nothing.</param>
+    public static string GrantSql(string locked) => $"""
+        update {Database.Schema}.addresses set device_id = $1
+        where server_id = $2 and number = (
+          select number from {Database.Schema}.addresses
+          where server_id = $2 and device_id is null and free_from <= $3
+          order by free_from, number limit 1 for update {locked})
+        returning number
+        """;
+
     /// <summary>Grants an address of the server's pool to the device, at once inside the session's transaction.</summary>
     /// <returns>Null when the pool has no free address.</returns>
+    /// <exception cref="ProblemException">503: the last free ones are being granted, and for too long nobody could say whether they would be.</exception>
     public static async Task<IpLease?> GrantAsync(IDocumentSession session, Server server, Guid deviceId, DateTimeOffset now, CancellationToken cancellation)
     {
         await session.BeginTransactionAsync(cancellation);
-        await using var command = new NpgsqlCommand($"""
-            update {Database.Schema}.addresses set device_id = $1
-            where server_id = $2 and number = (
-              select number from {Database.Schema}.addresses
-              where server_id = $2 and device_id is null and free_from <= $3
-              order by free_from, number limit 1 for update skip locked)
-            returning number
-            """);
-        command.Parameters.Add(new() { Value = deviceId });
-        command.Parameters.Add(new() { Value = server.Id });
-        command.Parameters.Add(new() { Value = now });
+        if (await TryAsync("skip locked") is { } free) return IpLease.Of(server, free);
+
+        // What was skipped may still be given back by a rollback: exhausted is what has no free row, locked or not.
+        await ExecuteAsync(session, $"select set_config('lock_timeout', '{LastOnes.TotalMilliseconds:0}', true)", cancellation);
+        try
+        {
+            var waited = await TryAsync("");
+            await ExecuteAsync(session, "select set_config('lock_timeout', '0', true)", cancellation);
+            return waited is { } last ? IpLease.Of(server, last) : null;
+        }
+        catch (Exception e) when (e.GetBaseException() is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable })
+        {
+            throw new ProblemException(Problems.ServerUnavailable());
+        }
+
+        async Task<int?> TryAsync(string locked)
+        {
+            await using var command = new NpgsqlCommand(GrantSql(locked));
+            command.Parameters.Add(new() { Value = deviceId });
+            command.Parameters.Add(new() { Value = server.Id });
+            command.Parameters.Add(new() { Value = now });
+            await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+            return await reader.ReadAsync(cancellation) ? reader.GetInt32(0) : null;
+        }
+    }
+
+    private static async Task ExecuteAsync(IDocumentSession session, string sql, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(sql);
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
-        if (!await reader.ReadAsync(cancellation)) return null;
-        var number = reader.GetInt32(0);
-        return new IpLease(server.Id, number, Pool.Address(IPNetwork.Parse(server.AddressPool), number), Pool.Address6(IPNetwork.Parse(server.AddressPool6), number));
     }
 
     /// <summary>Appends the grant to the address's stream and counts the device in on its server, with the commit.</summary>

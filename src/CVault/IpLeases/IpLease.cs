@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
+using System.Net;
 using System.Security.Cryptography;
+using CVault.Servers;
 
 namespace CVault.IpLeases;
 
@@ -20,6 +22,10 @@ public sealed record IpReleased(Guid DeviceId, string Reason, DateTimeOffset Fre
 /// <param name="Number">Its place in the pool: network address plus this.</param>
 public sealed record IpLease(Guid ServerId, int Number, string Address, string Address6)
 {
+    /// <summary>The address of that number in the server's pool.</summary>
+    public static IpLease Of(Server server, int number) =>
+        new(server.Id, number, Pool.Address(IPNetwork.Parse(server.AddressPool), number), Pool.Address6(IPNetwork.Parse(server.AddressPool6), number));
+
     /// <summary>The stream of an address: always the same id for the same server and number (RFC 9562, version 8).</summary>
     public static Guid StreamId(Guid serverId, int number)
     {

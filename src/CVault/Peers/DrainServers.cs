@@ -27,7 +27,7 @@ public sealed class DrainServers(IDocumentStore store, NpgsqlDataSource database
 
     private readonly Signal wake = new();
 
-    /// <summary>A server's status changed.</summary>
+    /// <summary>A server is to be drained.</summary>
     public void Wake() => wake.Give();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -96,5 +96,5 @@ public sealed class DrainServers(IDocumentStore store, NpgsqlDataSource database
 [WolverineHandler]
 public static class WakeDrain
 {
-    public static void Handle(ServerChanged _, DrainServers drain) => drain.Wake();
+    public static void Handle(DrainBegun _, DrainServers drain) => drain.Wake();
 }

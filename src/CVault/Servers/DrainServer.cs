@@ -22,6 +22,6 @@ public static class DrainServer
     {
         var change = new ServerStatusChanged(ServerStatus.Draining);
         var view = ReadServers.View(server.Apply(change), await ServerLoad.ReadAsync(session, cancellation));
-        return server.Status == ServerStatus.Draining ? (Reply.Ok(view), [], []) : (Reply.Ok(view), [change], [new ServerChanged(server.Id)]);
+        return server.Status == ServerStatus.Draining ? (Reply.Ok(view), [], []) : (Reply.Ok(view), [change], [new ServerChanged(server.Id), new DrainBegun(server.Id)]);
     }
 }

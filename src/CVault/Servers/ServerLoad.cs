@@ -37,18 +37,25 @@ public static class ServerLoad
         end $$
         """;
 
-    /// <summary>The server that a new device goes to: reachable, active, not full, least loaded by share of its capacity.</summary>
-    /// <returns>Null when there is none.</returns>
-    public static async Task<Guid?> PlaceAsync(IQuerySession session, string? region, CancellationToken cancellation)
+    /// <summary>The servers that a new device could go to: active and reachable, in a region or in any; least loaded by share of its capacity first.</summary>
+    /// <returns>Whether there is any such server, full ones among them; and those with room.</returns>
+    public static async Task<(bool Any, IReadOnlyList<Guid> WithRoom)> CandidatesAsync(IQuerySession session, string? region, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand($"""
-            select server_id from {Database.Schema}.server_load
-            where status = 'active' and reachable and devices < capacity and ($1::text is null or region = $1)
-            order by devices::float8 / capacity, random() limit 1
+            select server_id, devices < capacity from {Database.Schema}.server_load
+            where status = 'active' and reachable and ($1::text is null or region = $1)
+            order by devices::float8 / greatest(capacity, 1), random()
             """);
         command.Parameters.Add(new() { Value = (object?)region ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
-        return await reader.ReadAsync(cancellation) ? reader.GetGuid(0) : null;
+        var (any, withRoom) = (false, new List<Guid>());
+        while (await reader.ReadAsync(cancellation))
+        {
+            any = true;
+            if (reader.GetBoolean(1)) withRoom.Add(reader.GetGuid(0));
+        }
+
+        return (any, withRoom);
     }
 
     /// <summary>Counts a device in or out, with the commit. Last in the transaction, so that the row is locked only for its end.</summary>
