@@ -58,7 +58,7 @@ public sealed class ApiProcess
     /// <summary>Waits until the one that was started last answers, and says so when it ended instead.</summary>
     public async Task HealthyAsync()
     {
-        await Stack.EventuallyAsync("the API is healthy again", TimeSpan.FromSeconds(60), async () =>
+        await Stack.EventuallyAsync("the API is healthy again", TimeSpan.FromSeconds(120), async () =>
         {
             Assert.False(started!.HasExited, "The API ended while starting.");
             try

@@ -68,7 +68,7 @@ public sealed class CrashTests(Stack stack, ITestOutputHelper output)
                 var before = load.Attempts.Count(a => a.Outcome == Outcome.Unknown);
                 // One batch over SSH confirms many, so that point comes by less often.
                 await api.StartAsync(("CVAULT_FAIL_POINT", $"{point}:{random.Next(2, point == "after-ssh" ? 6 : 20)}"));
-                Assert.True(await api.EndedAsync(TimeSpan.FromSeconds(60)) == 137, $"At {point} the API ended otherwise than by a kill.");
+                Assert.True(await api.EndedAsync(TimeSpan.FromSeconds(120)) == 137, $"At {point} the API ended otherwise than by a kill.");
                 await Task.Delay(50); // until its clients have noticed
                 met[point] += load.Attempts.Count(a => a.Outcome == Outcome.Unknown) - before;
             }

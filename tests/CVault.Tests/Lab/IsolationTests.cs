@@ -107,6 +107,7 @@ public sealed class IsolationTests(Stack stack, ITestOutputHelper output)
                 Assert.All(await Task.WhenAll(sent.Select(client.RunAsync)), o => Assert.DoesNotContain("198.51.100.11", o.Text, StringComparison.Ordinal));
                 return await PacketsAsync(client, "wire", "handshakes") >= 2;
             });
+            Assert.Equal(0, await PacketsAsync(client, "wire", "clear"));
             await Stack.OnAsync(client.Name, ["nft", "flush", "chain", "inet", "wire", "lost"]);
             await Stack.EventuallyAsync("the tunnel works again", TimeSpan.FromSeconds(15), async () => await client.IpAsync(1) == "198.51.100.11");
 

@@ -135,6 +135,7 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
         finally
         {
             await StackProcess.UpAsync();
+            stack.Database.Clear(); // of connections to the database that was
         }
 
         Assert.Equal(("198.51.100.11", "198.51.100.12"), (await east.IpAsync(3), await west.IpAsync(3)));
