@@ -15,7 +15,7 @@ public static partial class Description
     private const string Key = "api_key", Secret = "api_secret", User = "user_token", Operator = "operator_token";
     private static readonly string[] Tags = ["Authentication", "Devices", "Connection", "Servers", "Operator", "Platform"];
     private static readonly string[] Inner = ["IResult", "Reply", "PeerChange", "ProblemDetails", "JsonElement"];
-    private static readonly string[] Limits = ["bandwidth_limit_gb", "user_limit", "requests_per_minute"];
+    private static readonly string[] Limits = ["bandwidth_limit_gb", "user_limit", "requests_per_minute", "lease_idle_days"];
 
     public static void AddDescription(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {

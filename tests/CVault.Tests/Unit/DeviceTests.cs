@@ -50,7 +50,7 @@ public sealed class DeviceTests
         Assert.Equal((201, $"/api/v1/devices/{Samples.Device.Id}", "Laptop", "10.8.0.2"), (reply.Status, reply.Location, view.DeviceName, view.AssignedIp));
         Assert.Contains("PrivateKey = ", view.Config, StringComparison.Ordinal);
         Assert.Equal(PeerStatuses.Pending, view.PeerStatus);
-        Assert.Equal(new PeerChange(Samples.Server.Id, view.PublicKey, Wanted: true), reply.Peer);
+        Assert.Equal(new PeerChange(Samples.Server.Id, view.PublicKey, Wanted: true, IsNew: true), reply.Peer);
         Assert.Equal([new ReconcileServer(Samples.Server.Id)], messages);
 
         var registered = Assert.IsType<DeviceRegistered>(Assert.Single(recorded.EventsOf(Samples.Device.Id)));
