@@ -82,6 +82,7 @@ public static partial class Description
                 schema.Properties[limit] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is unlimited. Absent in a PATCH: it stays." };
             }
 
+            schema.Properties["lease_idle_days"] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "1", Maximum = "3650", Description = "Null is never. Absent in a PATCH: it stays." };
             schema.Properties["whitelabel_config"] = new OpenApiSchema { Type = JsonSchemaType.Object | JsonSchemaType.Null };
             return Task.CompletedTask;
         });

@@ -45,7 +45,7 @@ public sealed class ServerLinks(
     public async ValueTask<IReadOnlyList<Uri>> AllKnownAgentsAsync()
     {
         await using var session = store.QuerySession();
-        return [.. (await session.Query<Server>().Select(s => s.Id).ToListAsync()).Select(id => new Uri($"{Scheme}://{id}"))];
+        return [.. (await session.Query<Server>().Where(s => s.Status != ServerStatus.Retired).Select(s => s.Id).ToListAsync()).Select(id => new Uri($"{Scheme}://{id}"))];
     }
 
     /// <summary>Any node can keep any link.</summary>
@@ -89,8 +89,8 @@ public sealed class ServerLinks(
             await using var session = store.QuerySession();
             if (await session.LoadAsync<Server>(serverId, cancellation) is { } server && Of(serverId) is { } link)
             {
-                // It is dialled elsewhere now: the link starts anew, under the same lease.
-                if (link.Server.Ssh != server.Ssh) await link.Lease.Lost.CancelAsync();
+                // It is dialled elsewhere now, so the link starts anew; or never again.
+                if (link.Server.Ssh != server.Ssh || server.Status == ServerStatus.Retired) await link.Lease.Lost.CancelAsync();
                 link.Server = server;
             }
 
@@ -110,7 +110,7 @@ public sealed class ServerLinks(
                 if (lease is not null)
                 {
                     await using var session = store.QuerySession();
-                    if (await session.LoadAsync<Server>(serverId, cancellation) is { } server) await RunAsync(server, lease, cancellation);
+                    if (await session.LoadAsync<Server>(serverId, cancellation) is { Status: not ServerStatus.Retired } server) await RunAsync(server, lease, cancellation);
                 }
             }
             catch (Exception e) when (e is not OperationCanceledException)

@@ -19,6 +19,7 @@ public sealed class MoveTests(Stack stack, ITestOutputHelper output)
         Assert.Equal(LabClient.UplinkOf("us-east"), await client.IpAsync());
 
         Answer moved;
+        Task up;
         try
         {
             await LabServer.Vpn2.CutManagementAsync();
@@ -35,10 +36,10 @@ public sealed class MoveTests(Stack stack, ITestOutputHelper output)
         finally
         {
             await LabServer.Vpn2.HealManagementAsync();
+            up = StackProcess.UpAsync();
         }
 
         // Another process finishes what the first had begun.
-        var up = StackProcess.UpAsync();
         await Stack.EventuallyAsync("the new peer is there and then the old one gone", Healed, async () =>
         {
             // In this order, so that a moment with neither could not be missed by looking at the new one too late.
