@@ -1,3 +1,4 @@
+using CVault.IpLeases;
 using CVault.Security;
 using CVault.Servers;
 using Marten;
@@ -6,7 +7,7 @@ using Npgsql;
 namespace CVault.Api;
 
 /// <summary>
-/// Before the first request: the constraints that Weasel's table model has no word for, and the platform's keys.
+/// Before the first request: the constraints, trigger and function that Weasel's table model has no word for, and the platform's keys.
 /// </summary>
 public sealed class Startup(NpgsqlDataSource database, IDocumentStore store, LookupKey lookup, MasterKey master) : IHostedService
 {
@@ -16,7 +17,8 @@ public sealed class Startup(NpgsqlDataSource database, IDocumentStore store, Loo
         // hold a transaction would wait for a second connection that the pool no longer has.
         foreach (var type in Configuration.StoredTypes) await store.Storage.Database.EnsureStorageExistsAsync(type, cancellationToken);
 
-        await using var command = database.CreateCommand(ServerLoad.ConstraintSql);
+        // One transaction, and one node at a time.
+        await using var command = database.CreateCommand($"select pg_advisory_xact_lock(hashtext('cvault_startup')); {ServerLoad.ConstraintSql}; {AddressPool.CountSql} {AddressPool.TakeSql}");
         await command.ExecuteNonQueryAsync(cancellationToken);
         await lookup.LoadOrCreateAsync(database, master, cancellationToken);
     }

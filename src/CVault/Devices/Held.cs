@@ -34,9 +34,12 @@ public sealed record Held(Device Device, IReadOnlyList<Server> Servers)
 /// <summary>Leases of one device on several servers.</summary>
 public static class LeaseOrder
 {
-    /// <summary>Each counts devices on a row of its server: always in one order, or two opposite moves lock each other out.</summary>
+    /// <summary>The commit counts devices on each server's row: locked in one order first, or two opposite moves would lock each other out.</summary>
     public static void InOrderOfServers(this Changes changes, IEnumerable<(Guid ServerId, IMartenOp Lease)> leases)
     {
-        foreach (var (_, lease) in leases.OrderBy(l => l.ServerId)) changes.Add(lease);
+        var all = leases.ToArray();
+        var servers = all.Select(l => l.ServerId).Distinct().Order().ToArray();
+        foreach (var id in servers.Length > 1 ? servers : []) changes.Add(ServerLoad.Lock(id));
+        foreach (var (_, lease) in all) changes.Add(lease);
     }
 }

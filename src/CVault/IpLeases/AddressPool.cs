@@ -30,6 +30,44 @@ public static class AddressPool
         return table;
     }
 
+    /// <summary>
+    /// Counts devices in and out on their servers' rows. Deferred: it runs within the commit, so that the one row that all
+    /// registrations on a server update is locked for no round trip; and whatever changes an address is counted.
+    /// </summary>
+    public const string CountSql = $"""
+        create or replace function {Database.Schema}.count_device() returns trigger language plpgsql as $count$ begin
+          update {Database.Schema}.server_load set devices = devices + case when new.device_id is null then -1 else 1 end where server_id = new.server_id;
+          return null;
+        end $count$;
+        do $$ begin
+          if not exists (select 1 from pg_trigger where tgname = 'addresses_counted' and tgrelid = '{Database.Schema}.addresses'::regclass) then
+            create constraint trigger addresses_counted after update of device_id on {Database.Schema}.addresses deferrable initially deferred
+              for each row when ((old.device_id is null) <> (new.device_id is null)) execute function {Database.Schema}.count_device();
+          end if;
+        end $$;
+        """;
+
+    /// <summary>The least loaded server's longest free address, to a device, in a region or anywhere. A function, since its plan is then made once a connection.</summary>
+    public const string TakeSql = $"""
+        create or replace function {Database.Schema}.take_address(device uuid, wanted_region text, at timestamptz, out server jsonb, out number integer) returns setof record language plpgsql as $take$ begin
+          return query
+            with best as (
+              select l.server_id from {Database.Schema}.server_load l
+              where l.status = 'active' and l.reachable and l.devices < l.capacity and (wanted_region is null or l.region = wanted_region)
+              order by l.devices::float8 / l.capacity, random() limit 1),
+            pick as (
+              select a.server_id, a.number from best cross join lateral (
+                select f.server_id, f.number from {Database.Schema}.addresses f
+                where f.server_id = best.server_id and f.device_id is null and f.free_from <= at
+                order by f.free_from, f.number limit 1 for update skip locked) a),
+            granted as (
+              update {Database.Schema}.addresses t set device_id = device from pick
+              where t.server_id = pick.server_id and t.number = pick.number
+              returning t.server_id, t.number)
+            select d.data, g.number from granted g join {Database.Schema}.mt_doc_server d on d.id = g.server_id;
+        end $take$;
+        """;
+
     /// <summary>The grant: device, server, now. Test figures are taken of this very statement.</summary>
     /// <param name="locked">What to do about rows that others have locked: <c>skip locked</c> or nothing.</param>
     public static string GrantSql(string locked) => $"""
@@ -79,12 +117,11 @@ public static class AddressPool
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
     }
 
-    /// <summary>Appends the grant to the address's stream and counts the device in on its server, with the commit.</summary>
+    /// <summary>Appends the grant to the address's stream, with the commit.</summary>
     public static IMartenOp Granted(IpLease lease, Guid tenantId, Guid deviceId) => new LeaseOp(session =>
     {
         Platform(session).Events.Append(
             IpLease.StreamId(lease.ServerId, lease.Number), new IpLeased(lease.ServerId, lease.Address, lease.Address6, tenantId, deviceId));
-        ServerLoad.Count(session, lease.ServerId, +1);
     });
 
     /// <summary>Takes the address back, with the commit; it rests in quarantine before anyone else gets it.</summary>
@@ -95,7 +132,6 @@ public static class AddressPool
             $"update {Database.Schema}.addresses set device_id = null, free_from = ? where server_id = ? and device_id = ?", freeFrom, server.Id, deviceId);
         Platform(session).Events.Append(
             IpLease.StreamId(server.Id, Pool.NumberOf(IPNetwork.Parse(server.AddressPool), IPAddress.Parse(address))), new IpReleased(deviceId, reason, freeFrom));
-        ServerLoad.Count(session, server.Id, -1);
     });
 
     /// <summary>

@@ -28,28 +28,13 @@ public sealed record Placement(Server Server, IpLease Lease)
     }
 
     /// <summary>
-    /// The usual case in one statement: the least loaded server has an address that nobody is just taking. Null says
+    /// The usual case in one statement (<see cref="AddressPool.TakeSql"/>): the least loaded server has an address that nobody is just taking. Null says
     /// nothing yet; the careful way then finds out.
     /// </summary>
     private static async Task<Placement?> TryBestAsync(IDocumentSession session, string? region, Guid deviceId, DateTimeOffset now, CancellationToken cancellation)
     {
         await session.BeginTransactionAsync(cancellation);
-        await using var command = new NpgsqlCommand($"""
-            with best as (
-              select server_id from {Database.Schema}.server_load
-              where status = 'active' and reachable and devices < capacity and ($2::text is null or region = $2)
-              order by devices::float8 / capacity, random() limit 1),
-            pick as (
-              select a.server_id, a.number from best cross join lateral (
-                select server_id, number from {Database.Schema}.addresses
-                where server_id = best.server_id and device_id is null and free_from <= $3
-                order by free_from, number limit 1 for update skip locked) a),
-            granted as (
-              update {Database.Schema}.addresses t set device_id = $1 from pick
-              where t.server_id = pick.server_id and t.number = pick.number
-              returning t.server_id, t.number)
-            select d.data, g.number from granted g join {Database.Schema}.mt_doc_server d on d.id = g.server_id
-            """);
+        await using var command = new NpgsqlCommand($"select server, number from {Database.Schema}.take_address($1, $2, $3)");
         command.Parameters.Add(new() { Value = deviceId });
         command.Parameters.Add(new() { Value = (object?)region ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text });
         command.Parameters.Add(new() { Value = now });

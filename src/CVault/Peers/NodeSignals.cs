@@ -51,7 +51,8 @@ public sealed class NodeSignals(NpgsqlDataSource database, PeerConfirmations con
             foreach (var word in words) unsaid.TryRemove(word, out _);
             try
             {
-                await using var command = database.CreateCommand($"select pg_notify('{Channel}', w) from unnest($1::text[]) w");
+                // To nobody but oneself nothing is said: a notification is a transaction that writes.
+                await using var command = database.CreateCommand($"select pg_notify('{Channel}', w) from unnest($1::text[]) w where (select count(*) > 1 from {Database.Schema}.wolverine_nodes)");
                 command.Parameters.Add(new() { Value = words });
                 await command.ExecuteNonQueryAsync(stopping);
             }

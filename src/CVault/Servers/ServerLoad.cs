@@ -3,6 +3,7 @@ using Marten;
 using Marten.Events.Projections;
 using Npgsql;
 using Weasel.Postgresql.Tables;
+using Wolverine.Marten;
 
 namespace CVault.Servers;
 
@@ -58,9 +59,8 @@ public static class ServerLoad
         return (any, withRoom);
     }
 
-    /// <summary>Counts a device in or out, with the commit. Last in the transaction, so that the row is locked only for its end.</summary>
-    public static void Count(IDocumentOperations operations, Guid serverId, int change) => operations.QueueSqlCommand(
-        $"update {Database.Schema}.server_load set devices = devices + ? where server_id = ?", change, serverId);
+    /// <summary>Locks a server's row with the commit's first statements, for a commit that counts devices on several.</summary>
+    public static IMartenOp Lock(Guid serverId) => MartenOps.QueueSqlCommand($"select 1 from {Database.Schema}.server_load where server_id = ? for update", serverId);
 
     /// <summary>Whether the server has no device by its own count.</summary>
     public static async Task<bool> IsEmptyAsync(NpgsqlDataSource database, Guid serverId, CancellationToken cancellation)
