@@ -63,7 +63,7 @@ public sealed class PeerConfirmations(NpgsqlDataSource database, TimeProvider ti
         {
             await using var command = database.CreateCommand($"""
                 select (select wanted and not suspended and confirmed = revision from {Database.Schema}.peers where server_id = $1 and public_key = $2),
-                  (select state in ('down', 'host_key_changed') from {Database.Schema}.server_links where server_id = $1)
+                  (select state in ('late', 'down', 'host_key_changed') from {Database.Schema}.server_links where server_id = $1)
                 """);
             command.Parameters.Add(new() { Value = change.ServerId });
             command.Parameters.Add(new() { Value = change.PublicKey });

@@ -11,6 +11,9 @@ public enum LinkState
 
     /// <summary>Connected, and the server's peers were compared at least once.</summary>
     Up,
+
+    /// <summary>Up, and the server has not answered for a while: requests no longer wait for it.</summary>
+    Late,
     Down,
 
     /// <summary>The server shows another host key than the pinned one: nothing is sent to it before an operator looks.</summary>

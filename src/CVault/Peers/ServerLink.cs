@@ -17,18 +17,21 @@ public sealed class ServerLink(
     Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger)
 {
     /// <summary>How often all peers are compared.</summary>
-    public static readonly TimeSpan FullPass = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan FullPass = TimeSpan.FromSeconds(25);
 
     /// <summary>How often pending rows are looked for without being told: a wake-up may be lost.</summary>
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
 
     /// <summary>How often a silent server is asked whether it is there; one that does not answer is offline.</summary>
     private static readonly TimeSpan Probe = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a request's peer may be on its way before no request waits for it any more.</summary>
+    private static readonly TimeSpan Late = TimeSpan.FromMilliseconds(600);
     private const int BatchSize = 2000;
 
     private readonly Signal wake = new();
     private long lastExchange;
-    private bool passDue;
+    private bool passDue, removalsStopped;
     private volatile bool resyncOrdered;
 
     /// <summary>Rows that the server refused: not offered again before the next pass, or before they change.</summary>
@@ -189,7 +192,8 @@ public sealed class ServerLink(
         {
             logger.LogError("Server {Server} refused peer {PublicKey}, which is set aside until the next pass: {Reason}", Server.Name, one.PublicKey, refusal.Message);
             refused.Add((one.PublicKey, one.Revision));
-            passDue |= refusal.Code == "address-taken";
+            // Perhaps an unknown peer has it: a pass finds out, unless the last one found so many that it waits for a resync.
+            passDue |= refusal.Code == "address-taken" && !removalsStopped;
             return false;
         }
     }
@@ -215,6 +219,7 @@ public sealed class ServerLink(
     private async Task PassAsync(ServerConnection connection, bool meant, CancellationToken cancellation)
     {
         refused.Clear();
+        removalsStopped = false;
         var (started, allocated) = (Stopwatch.GetTimestamp(), GC.GetTotalAllocatedBytes());
         var reading = PeerTable.ExpectedAsync(database, Server.Id, cancellation);
         var diff = new PeerDiff();
@@ -248,7 +253,8 @@ public sealed class ServerLink(
 
         var found = remove.Length;
         var knownEmpty = nothingWanted && await ServerLoad.IsEmptyAsync(database, Server.Id, cancellation);
-        if (!meant && PeerDiff.IsSuspicious(remove.Length, diff.There, nothingWanted, knownEmpty))
+        removalsStopped = !meant && PeerDiff.IsSuspicious(remove.Length, diff.There, nothingWanted, knownEmpty);
+        if (removalsStopped)
         {
             logger.LogError(
                 "ALARM server {Server}: a pass would remove {Remove} of {There} peers, which is too many to be drift. None was removed. POST /admin/servers/{ServerId}/resync if it is meant",
@@ -301,8 +307,13 @@ public sealed class ServerLink(
     private async Task<T> ExchangeAsync<T>(Func<Task<T>> exchange)
     {
         lease.Demand();
-        var answer = await exchange();
+        var answering = exchange();
+        using var answered = new CancellationTokenSource();
+        if (State == LinkState.Up && await Task.WhenAny(answering, Task.Delay(Late, time, answered.Token)) != answering) await TrySayAsync(LinkState.Late, CancellationToken.None);
+        await answered.CancelAsync();
+        var answer = await answering;
         lastExchange = time.GetTimestamp();
+        if (State == LinkState.Late) await TrySayAsync(LinkState.Up, CancellationToken.None);
         return answer;
     }
 
@@ -324,7 +335,7 @@ public sealed class ServerLink(
     private async Task SayAsync(LinkState state, CancellationToken cancellation)
     {
         if (!await lease.SayAsync(database, state, cancellation)) throw new LeaseLostException();
-        await ServerLoad.SetReachableAsync(database, Server.Id, state == LinkState.Up, cancellation);
+        if (state != LinkState.Late) await ServerLoad.SetReachableAsync(database, Server.Id, state == LinkState.Up, cancellation);
         State = state;
     }
 
