@@ -80,7 +80,7 @@ public static class Pipeline
             var problem = ProblemOf(exception);
             // A value that PostgreSQL refused to bind should have been refused before; no connection that saw it is kept.
             if (exception.GetBaseException() is PostgresException { SqlState: ['2', '2', ..] }) database.Clear();
-            if (problem.Status >= 500)
+            if (problem.Status >= 500 && exception is not ProblemException)
             {
                 logger.LogError(problem.Status == 500 ? exception : null, "{Method} {Path} failed, request {RequestId}: {Kind}",
                     httpContext.Request.Method, httpContext.Request.Path, httpContext.TraceIdentifier, exception.GetBaseException().GetType().Name);
