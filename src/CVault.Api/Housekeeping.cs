@@ -17,7 +17,7 @@ public sealed class Housekeeping(NpgsqlDataSource database, TimeProvider time, I
                 await Idempotency.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
             }
-            catch (NpgsqlException e)
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 logger.LogWarning("Housekeeping waits for the database: {Reason}", e.Message);
             }

@@ -7,6 +7,7 @@ using Marten;
 using Npgsql;
 using Scalar.AspNetCore;
 using Wolverine;
+using Wolverine.ErrorHandling;
 using Wolverine.Http;
 using Wolverine.Http.Marten;
 using Wolverine.Marten;
@@ -59,6 +60,10 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.Durability.LeaderTakeoverHoldEvaluations = 0;
     wolverine.Durability.LeaderColdStartHoldEvaluations = 0;
     wolverine.Policies.AutoApplyTransactions();
+    // A deadlock or a lost database must not leave a session open or an address held for ever.
+    wolverine.Policies.OnAnyException()
+        .RetryWithCooldown(TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(2))
+        .Then.ScheduleRetryIndefinitely(TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(5));
     wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Dynamic;
     wolverine.CodeGeneration.ReferenceAssembly(typeof(Wolverine.Http.Marten.AggregateAttribute).Assembly);
 

@@ -25,8 +25,10 @@ public static class AddressPool
         table.AddColumn("number", "integer").AsPrimaryKey();
         table.AddColumn<Guid>("device_id");
         table.AddColumn("free_from", "timestamptz").NotNull();
+        table.AddColumn<Guid>("last_device");
         table.Indexes.Add(new IndexDefinition("addresses_free") { Columns = ["server_id", "free_from", "number"], Predicate = "(device_id IS NULL)" });
         table.Indexes.Add(new IndexDefinition("addresses_one_a_device") { Columns = ["server_id", "device_id"], IsUnique = true, Predicate = "(device_id IS NOT NULL)" });
+        table.Indexes.Add(new IndexDefinition("addresses_resting") { Columns = ["last_device"], Predicate = "(device_id IS NULL AND last_device IS NOT NULL)" });
         return table;
     }
 
@@ -47,9 +49,24 @@ public static class AddressPool
         end $$;
         """;
 
-    /// <summary>The least loaded server's longest free address, to a device, in a region or anywhere. A function, since its plan is then made once a connection.</summary>
+    /// <summary>
+    /// An address for a device, in a region or anywhere: the one that rests from its own last time there, which harms nobody
+    /// and so costs the pool no second one; else the least loaded server's longest free one. A function, since its plan
+    /// is then made once a connection.
+    /// </summary>
     public const string TakeSql = $"""
         create or replace function {Database.Schema}.take_address(device uuid, wanted_region text, at timestamptz, out server jsonb, out number integer) returns setof record language plpgsql as $take$ begin
+          return query
+            with own as (
+              select a.server_id, a.number from {Database.Schema}.addresses a join {Database.Schema}.server_load l on l.server_id = a.server_id
+              where a.last_device = device and a.device_id is null and l.status = 'active' and l.reachable and l.devices < l.capacity and (wanted_region is null or l.region = wanted_region)
+              order by a.free_from desc limit 1 for update of a skip locked),
+            granted as (
+              update {Database.Schema}.addresses t set device_id = device from own
+              where t.server_id = own.server_id and t.number = own.number
+              returning t.server_id, t.number)
+            select d.data, g.number from granted g join {Database.Schema}.mt_doc_server d on d.id = g.server_id;
+          if found then return; end if;
           return query
             with best as (
               select l.server_id from {Database.Schema}.server_load l
@@ -129,7 +146,7 @@ public static class AddressPool
     {
         var freeFrom = now + rules.Quarantine;
         session.QueueSqlCommand(
-            $"update {Database.Schema}.addresses set device_id = null, free_from = ? where server_id = ? and device_id = ?", freeFrom, server.Id, deviceId);
+            $"update {Database.Schema}.addresses set last_device = device_id, device_id = null, free_from = ? where server_id = ? and device_id = ?", freeFrom, server.Id, deviceId);
         Platform(session).Events.Append(
             IpLease.StreamId(server.Id, Pool.NumberOf(IPNetwork.Parse(server.AddressPool), IPAddress.Parse(address))), new IpReleased(deviceId, reason, freeFrom));
     });

@@ -2,9 +2,7 @@ using CVault.Devices;
 using CVault.IpLeases;
 using CVault.Servers;
 using CVault.Sessions;
-using JasperFx;
 using Marten;
-using Marten.Exceptions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -41,10 +39,10 @@ public sealed class DrainServers(IDocumentStore store, NpgsqlDataSource database
             {
                 foreach (var (tenantId, deviceId, serverId) in await DueAsync(stoppingToken))
                 {
-                    if (await MoveAsync(tenantId, deviceId, serverId, stoppingToken)) pause = Busy;
+                    if (await TryMoveAsync(tenantId, deviceId, serverId, stoppingToken)) pause = Busy;
                 }
             }
-            catch (Exception e) when (e is NpgsqlException or MartenException or ConcurrencyException or TimeoutException)
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 // Nothing is lost: who is still there is there at the next look.
                 logger.LogWarning("A drain was interrupted: {Reason}", e.Message);
@@ -66,6 +64,19 @@ public sealed class DrainServers(IDocumentStore store, NpgsqlDataSource database
         var due = new List<(string, Guid, Guid)>();
         while (await reader.ReadAsync(cancellation)) due.Add((reader.GetString(0), reader.GetGuid(1), reader.GetGuid(2)));
         return due;
+    }
+
+    /// <summary>One device that cannot be moved now holds up no other.</summary>
+    private async Task<bool> TryMoveAsync(string tenantId, Guid deviceId, Guid serverId, CancellationToken cancellation)
+    {
+        try
+        {
+            return await MoveAsync(tenantId, deviceId, serverId, cancellation);
+        }
+        catch (ProblemException)
+        {
+            return false; // Just now nobody could say whether there is room.
+        }
     }
 
     /// <returns>False when there was no room for it, or nothing to do.</returns>

@@ -1,9 +1,7 @@
 using CVault.Devices;
 using CVault.IpLeases;
 using CVault.Servers;
-using JasperFx;
 using Marten;
-using Marten.Exceptions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -48,7 +46,7 @@ public sealed class FinishMoves(IDocumentStore store, NpgsqlDataSource database,
                     await DueAsync(stoppingToken), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = stoppingToken },
                     async (move, cancellation) => await FinishAsync(move.TenantId, move.DeviceId, cancellation));
             }
-            catch (Exception e) when (e is NpgsqlException or MartenException or ConcurrencyException or TimeoutException)
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 // Nothing is lost: what is due now is due at the next look.
                 logger.LogWarning("Moves could not be finished: {Reason}", e.Message);

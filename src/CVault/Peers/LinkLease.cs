@@ -85,6 +85,7 @@ public sealed class LinkLease(Guid serverId, long epoch, TimeProvider time, long
     public static async Task<IReadOnlyDictionary<Guid, (bool Resync, int Version)>> RenewAsync(NpgsqlDataSource database, IReadOnlyCollection<LinkLease> leases, TimeProvider time, CancellationToken cancellation)
     {
         var asked = time.GetTimestamp();
+        var epochs = leases.ToDictionary(l => l, l => l.Epoch);
         await using var command = database.CreateCommand($"""
             with mine as (
               update {Links} l set expires_at = clock_timestamp() + $3
@@ -93,8 +94,8 @@ public sealed class LinkLease(Guid serverId, long epoch, TimeProvider time, long
               returning l.server_id, l.resync)
             select mine.server_id, mine.resync, d.mt_version from mine join {Database.Schema}.mt_doc_server d on d.id = mine.server_id
             """);
-        command.Parameters.Add(new() { Value = leases.Select(l => l.ServerId).ToArray() });
-        command.Parameters.Add(new() { Value = leases.Select(l => l.Epoch).ToArray() });
+        command.Parameters.Add(new() { Value = epochs.Keys.Select(l => l.ServerId).ToArray() });
+        command.Parameters.Add(new() { Value = epochs.Values.ToArray() });
         command.Parameters.Add(new() { Value = Duration });
         var kept = new Dictionary<Guid, (bool, int)>();
         await using (var reader = await command.ExecuteReaderAsync(cancellation))
@@ -105,7 +106,7 @@ public sealed class LinkLease(Guid serverId, long epoch, TimeProvider time, long
         foreach (var lease in leases)
         {
             if (kept.ContainsKey(lease.ServerId)) Volatile.Write(ref lease.since, asked);
-            else await lease.Lost.CancelAsync();
+            else if (lease.Epoch == epochs[lease]) await lease.Lost.CancelAsync(); // Else it was raised meanwhile, and is renewed next time.
         }
 
         return kept;
@@ -122,8 +123,9 @@ public sealed class LinkLease(Guid serverId, long epoch, TimeProvider time, long
     }
 
     /// <summary>
-    /// The server has heard of a greater epoch than ours though the row is ours: the database is younger than it (a
-    /// backup was restored). The row, not the server, says who owns it, so the epoch goes beyond.
+    /// A greater epoch for the same owner. For each connection after the first, so that a frame which the last one left on
+    /// its way is refused; and where the server has heard of a greater one than ours though the row is ours, since a backup
+    /// was restored: the row, not the server, says who owns it.
     /// </summary>
     /// <returns>False: the row is another's.</returns>
     public async Task<bool> RaiseAsync(NpgsqlDataSource database, long beyond, CancellationToken cancellation)

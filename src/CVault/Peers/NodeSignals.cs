@@ -56,7 +56,7 @@ public sealed class NodeSignals(NpgsqlDataSource database, PeerConfirmations con
                 command.Parameters.Add(new() { Value = words });
                 await command.ExecuteNonQueryAsync(stopping);
             }
-            catch (Exception e) when (e is NpgsqlException or OperationCanceledException or TimeoutException)
+            catch (Exception)
             {
                 // Whom it was for looks anyway, a moment later.
             }

@@ -2,9 +2,7 @@ using CVault.Devices;
 using CVault.IpLeases;
 using CVault.Sessions;
 using CVault.Tenants;
-using JasperFx;
 using Marten;
-using Marten.Exceptions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -42,7 +40,7 @@ public sealed class ParkIdle(IDocumentStore store, NpgsqlDataSource database, IW
                     after = due[^1].DeviceId;
                 }
             }
-            catch (Exception e) when (e is NpgsqlException or MartenException or ConcurrencyException or TimeoutException)
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 logger.LogWarning("Idle devices could not be parked: {Reason}", e.Message);
             }

@@ -222,7 +222,10 @@ public static class PeerTable
             else (reader.GetBoolean(1) ? there : gone).Add(reader.GetString(0));
         }
 
-        return owned ? (there, gone) : throw new LeaseLostException();
+        if (!owned) throw new LeaseLostException();
+        // A suspended tenant's row is wanted, and confirmed to be nowhere.
+        var sent = batch.Where(p => p.Peer is not null).Select(p => p.PublicKey).ToHashSet(StringComparer.Ordinal);
+        return ([.. there.Where(sent.Contains)], [.. gone, .. there.Where(k => !sent.Contains(k))]);
     }
 
     /// <summary>The servers that have rows of the tenant.</summary>

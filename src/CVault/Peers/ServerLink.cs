@@ -29,6 +29,9 @@ public sealed class ServerLink(
     private static readonly TimeSpan Late = TimeSpan.FromMilliseconds(600);
     private const int BatchSize = 2000;
 
+    /// <summary>The greatest that a server takes; no owner of ours gets there.</summary>
+    private const long MaxEpoch = 1L << 62;
+
     private readonly Signal wake = new();
     private long lastExchange;
     private bool passDue, removalsStopped;
@@ -58,11 +61,14 @@ public sealed class ServerLink(
     public async Task RunAsync(CancellationToken cancellation)
     {
         var failures = 0;
+        var dialled = false;
         while (!cancellation.IsCancellationRequested)
         {
             try
             {
                 lease.Demand();
+                if (dialled && !await lease.RaiseAsync(database, lease.Epoch, cancellation)) throw new LeaseLostException();
+                dialled = true;
                 await using var connection = await dialer.DialAsync(Server.Transport, Server.Name, Server.Ssh, Server.Ssh?.HostKey, cancellation);
                 var identity = await connection.VersionAsync();
                 if (identity.PublicKey != Server.PublicKey) throw new InvalidDataException("The server's WireGuard key is not the registered one.");
@@ -109,6 +115,7 @@ public sealed class ServerLink(
         }
         catch (ServerRefusedException refusal) when (refusal.Code == "superseded" && refusal.Detail.Split(' ') is ["epoch", var known, ..] && long.TryParse(known, out var beyond))
         {
+            if (beyond >= MaxEpoch) throw;
             logger.LogError("ALARM server {Server} has been owned with epoch {Beyond}, this database says {Epoch}: it is older than the server, or the server has another control plane. Taken over", Server.Name, beyond, lease.Epoch);
             if (!await lease.RaiseAsync(database, beyond, cancellation)) throw new LeaseLostException();
             await connection.OwnAsync(lease.Epoch);
@@ -341,7 +348,7 @@ public sealed class ServerLink(
 
     private async Task TrySayAsync(LinkState state, CancellationToken cancellation)
     {
-        State = state;
+        if (state != LinkState.Up) State = state; // Up is what the row says too.
         try
         {
             await SayAsync(state, cancellation);

@@ -70,7 +70,7 @@ public sealed class ServerLinks(
             {
                 if (!links.IsEmpty) await RenewAsync(stoppingToken);
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException)
+            catch (Exception) when (!stoppingToken.IsCancellationRequested)
             {
                 // Each link stops by its own clock when its lease runs out; the row is renewed if nobody took it.
             }
@@ -113,7 +113,7 @@ public sealed class ServerLinks(
                     if (await session.LoadAsync<Server>(serverId, cancellation) is { Status: not ServerStatus.Retired } server) await RunAsync(server, lease, cancellation);
                 }
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (!cancellation.IsCancellationRequested && e is not OperationCanceledException)
             {
                 logger.LogWarning("The link of server {ServerId} waits: {Reason}", serverId, e.Message);
             }
@@ -148,7 +148,7 @@ public sealed class ServerLinks(
         {
             await lease.ReleaseAsync(database);
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or ObjectDisposedException)
+        catch (Exception)
         {
             // It runs out by itself.
         }

@@ -4,8 +4,6 @@ using CVault.Tenants;
 using Marten;
 using Wolverine;
 using Wolverine.Attributes;
-using Wolverine.ErrorHandling;
-using Wolverine.Runtime.Handlers;
 
 namespace CVault.Sessions;
 
@@ -13,10 +11,6 @@ namespace CVault.Sessions;
 [WolverineHandler]
 public static class ParkAfterSession
 {
-    /// <summary>A deadlock or a lost database must not leave an address held for ever.</summary>
-    public static void Configure(HandlerChain chain) =>
-        chain.OnAnyException().RetryWithCooldown(TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(10));
-
     public static async Task<(Changes, OutgoingMessages)> Handle(SessionOver message, IDocumentSession session, LeaseRules rules, TimeProvider time, CancellationToken cancellation)
     {
         var changes = new Changes();

@@ -183,6 +183,156 @@ public sealed class FindingTests(Stack stack)
         again.IsProblem(409, "CONFLICT");
     }
 
+    [Fact]
+    public async Task f010_a_drain_whose_target_nobody_can_answer_for_ends_no_process_and_goes_on_later()
+    {
+        var region = "f010-" + Guid.NewGuid().ToString("N")[..8];
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        var from = await NewServerAsync(region, "from");
+        var device = (await user.RegisterDeviceAsync(region: region)).Is(HttpStatusCode.Created).Text("device_id");
+        var to = await NewServerAsync(region, "to");
+        var pid = StackProcess.Api;
+        await using (var connection = await stack.Database.OpenConnectionAsync())
+        {
+            await using var transaction = await connection.BeginTransactionAsync();
+            await using (var command = connection.CreateCommand())
+            {
+                command.CommandText = $"select 1 from cvault.addresses where server_id = '{to}' for update";
+                await command.ExecuteNonQueryAsync();
+            }
+
+            (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/servers/{from}/drain")).Is(HttpStatusCode.OK);
+            await Task.Delay(TimeSpan.FromSeconds(5));
+            await transaction.RollbackAsync();
+        }
+
+        await Stack.EventuallyAsync("the device is at home on the other server", TimeSpan.FromSeconds(15), async () => await CountAsync($"select count(*) from cvault.addresses where server_id = '{to}' and device_id = '{device}'") == 1);
+        Assert.Equal(pid, StackProcess.Api);
+        await EndAsync(user, device, from, to);
+    }
+
+    [Fact]
+    public async Task f011_connections_lost_while_a_servers_change_is_read_end_no_process()
+    {
+        var region = "f011-" + Guid.NewGuid().ToString("N")[..8];
+        var server = await NewServerAsync(region, "one");
+        var pid = StackProcess.Api;
+        for (var i = 0; i < 100; i++)
+        {
+            await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/servers/" + server, new { capacity = 100 + i });
+            await using var command = stack.Database.CreateCommand("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'cvault' and pid <> pg_backend_pid() and query like '%mt_doc_server%'");
+            await command.ExecuteNonQueryAsync();
+        }
+
+        await Stack.EventuallyAsync("the server answers", TimeSpan.FromSeconds(15), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers/" + server)) is { Status: HttpStatusCode.OK } view && view.Text("status") == "active");
+        Assert.Equal(pid, StackProcess.Api);
+        await EndAsync(null, null, server);
+    }
+
+    [Fact]
+    public async Task f012_a_device_that_goes_to_and_fro_takes_no_more_than_its_own_addresses()
+    {
+        var (here, there) = ("f012-" + Guid.NewGuid().ToString("N")[..8], "f012-" + Guid.NewGuid().ToString("N")[..8]);
+        var servers = new[] { await NewServerAsync(here, "one"), await NewServerAsync(there, "one") };
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        var first = (await user.RegisterDeviceAsync(region: here)).Is(HttpStatusCode.Created);
+        var device = first.Text("device_id");
+        for (var round = 0; round < 6; round++)
+        {
+            var answer = (await user.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect", new { device_id = device, server_region = round % 2 == 0 ? there : here })).Is(HttpStatusCode.OK);
+            if (round % 2 == 1) Assert.Equal(first.Text("assigned_ip"), answer.Text("assigned_ip"));
+            await Stack.EventuallyAsync("the move is over", TimeSpan.FromSeconds(10), async () => await CountAsync($"select count(*) from cvault.addresses where device_id = '{device}'") == 1);
+        }
+
+        Assert.Equal(2, await CountAsync($"select count(*) from cvault.addresses where server_id in ('{servers[0]}', '{servers[1]}') and (device_id is not null or free_from > now())"));
+        await EndAsync(user, device, servers);
+    }
+
+    [Fact]
+    public async Task f013_each_connection_to_a_server_owns_it_with_a_greater_epoch_so_that_the_last_ones_frames_are_refused()
+    {
+        LabClient.Required();
+        var server = await LabServer.Vpn1.IdAsync(stack);
+        var before = await CountAsync($"select epoch from cvault.server_links where server_id = '{server}'");
+        await LabServer.Vpn1.RestartSshdAsync();
+        await Stack.EventuallyAsync("the link is up by another connection", TimeSpan.FromSeconds(20), async () => await CountAsync($"select count(*) from cvault.server_links where server_id = '{server}' and state = 'up' and epoch > {before}") == 1);
+        var owner = (await Stack.OnAsync("vpn1", ["cat", "/var/lib/cvault-wg/wg0.owner"])).Text.Trim();
+        Assert.Equal(await CountAsync($"select epoch from cvault.server_links where server_id = '{server}'"), long.Parse(owner));
+    }
+
+    [Fact]
+    public async Task f014_a_revoked_devices_session_ends_though_the_database_fails_at_first()
+    {
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        var device = await user.NewDeviceAsync();
+        (await user.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect", new { device_id = device.Id })).Is(HttpStatusCode.OK);
+        await using (var connection = await stack.Database.OpenConnectionAsync())
+        {
+            await using var transaction = await connection.BeginTransactionAsync();
+            await using (var command = connection.CreateCommand())
+            {
+                command.CommandText = "lock table cvault.mt_doc_session in access exclusive mode";
+                await command.ExecuteNonQueryAsync();
+            }
+
+            (await user.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + device.Id)).Is(HttpStatusCode.OK);
+            for (var i = 0; i < 10; i++)
+            {
+                await ExecuteAsync("select pg_terminate_backend(pid) from pg_locks where relation = 'cvault.mt_doc_session'::regclass and not granted");
+                await Task.Delay(100);
+            }
+
+            await transaction.RollbackAsync();
+        }
+
+        await Stack.EventuallyAsync("the session is over", TimeSpan.FromSeconds(30), async () => await CountAsync($"select count(*) from cvault.mt_doc_session where data->>'deviceId' = '{device.Id}' and data->>'endReason' = 'device_revoked'") == 1);
+    }
+
+    [Fact]
+    public async Task f015_a_device_registered_into_a_suspension_is_not_called_live()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var user = await tenant.NewUserAsync();
+        await user.NewDeviceAsync();
+        Task<Answer> registering;
+        await using (var connection = await stack.Database.OpenConnectionAsync())
+        {
+            await using var transaction = await connection.BeginTransactionAsync();
+            await using (var command = connection.CreateCommand())
+            {
+                command.CommandText = $"select 1 from cvault.quotas where subject = '{user.Id}' for update";
+                await command.ExecuteNonQueryAsync();
+            }
+
+            registering = user.RegisterDeviceAsync("Late");
+            await Stack.EventuallyAsync("the registration waits for its slot", TimeSpan.FromSeconds(5), async () => await CountAsync("select count(*) from pg_locks where not granted") > 0);
+            (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { status = "suspended" })).Is(HttpStatusCode.OK);
+            await transaction.RollbackAsync();
+        }
+
+        Assert.Equal("pending", (await registering).Is(HttpStatusCode.Created).Text("peer_status"));
+    }
+
+    private async Task<string> NewServerAsync(string region, string name)
+    {
+        var id = (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/servers", new
+        {
+            name = region + "-" + name, region, endpoint_host = "203.0.113.9", transport = "simulated", address_pool = "10.77.0.0/28", capacity = 10,
+        })).Is(HttpStatusCode.Created).Text("id");
+        await Stack.EventuallyAsync("the new server answers", TimeSpan.FromSeconds(10), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers/" + id)).Text("status") == "active");
+        return id;
+    }
+
+    /// <summary>Nothing of the test's own stays for the tests after it.</summary>
+    private async Task EndAsync(TestUser? user, string? device, params string[] servers)
+    {
+        if (device is not null) (await user!.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + device)).Is(HttpStatusCode.OK);
+        foreach (var server in servers)
+        {
+            await Stack.EventuallyAsync("the empty server is retired", TimeSpan.FromSeconds(10), async () => (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/servers/{server}/retire")).Status == HttpStatusCode.OK);
+        }
+    }
+
     private static Task<Answer> RefreshAsync(TestTenant tenant, string token) => tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/refresh", new { refresh_token = token });
 
     private async Task ExecuteAsync(string sql)
