@@ -34,12 +34,12 @@ public static class Health
     {
         try
         {
-            // One in maintenance is out of service on purpose.
+            // One in maintenance is out of service on purpose; one that drains still serves.
             await using var command = database.CreateCommand($"""
                 select count(*), count(*) filter (where l.state in ('up', 'late') and l.expires_at > clock_timestamp()), count(*) filter (where l.state = 'host_key_changed'),
                   count(*) filter (where d.data ->> 'transport' = 'Simulated')
                 from {Database.Schema}.server_load s left join {Database.Schema}.server_links l using (server_id) left join {Database.Schema}.mt_doc_server d on d.id = s.server_id
-                where s.status = 'active'
+                where s.status in ('active', 'draining')
                 """);
             command.CommandTimeout = 2;
             await using var reader = await command.ExecuteReaderAsync(cancellation);

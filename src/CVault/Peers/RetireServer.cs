@@ -21,7 +21,7 @@ public static class RetireServer
         var stream = await session.Events.FetchForExclusiveWriting<Server>(serverId, cancellation);
         if (stream.Aggregate is not { } server) return (null, Problems.NotFound());
         if (server.Status == ServerStatus.Retired) return (server, WolverineContinue.NoProblems);
-        if (!await AddressPool.CloseAsync(session, serverId, cancellation)) return (null, Problems.Conflict("The server still has devices. Drain it first."));
+        if (!await AddressPool.CloseAsync(session, serverId, cancellation)) return (null, Problems.Conflict("The server still has devices. Drain it, and wait until no device remains."));
         return await IsLosingPeersAsync(session, serverId, cancellation)
             ? (null, Problems.Conflict("The server is still losing its last peers. Try again."))
             : (server, WolverineContinue.NoProblems);

@@ -20,7 +20,7 @@ public static class UpdateServer
         var errors = new List<(string, string)>();
         if (command.Region is not null && !Texts.IsLabel(command.Region, 50)) errors.Add(("region", "1 to 50 letters, digits, dots, dashes or underscores."));
         if (command.Capacity is < 0 or > 65_533) errors.Add(("capacity", "0 to 65533."));
-        if (command.Status is not null && !ServerReads.TryParseSettable(command.Status, out _)) errors.Add(("status", "One of: active, maintenance."));
+        if (command.Status is not null && !ServerReads.TryParseSettable(command.Status, out _)) errors.Add(("status", "One of: active, maintenance. POST .../drain and .../retire are for the others."));
         if (command.SshHost is not null && !Texts.IsHost(command.SshHost)) errors.Add(("ssh_host", "A host name or an IP address."));
         if (command.SshPort is < 1 or > 65535) errors.Add(("ssh_port", "1 to 65535."));
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;

@@ -7,7 +7,7 @@ namespace CVault.Tests.Lab;
 public sealed class LeasePolicyTests(Stack stack)
 {
     [Fact]
-    public async Task an_ephemeral_lease_ends_with_the_session_and_the_next_connect_gives_another()
+    public async Task an_ephemeral_lease_ends_with_the_session_and_the_next_connect_gives_one_again()
     {
         var user = await (await stack.NewTenantAsync(new { lease_policy = "ephemeral" })).NewUserAsync();
         var device = await user.NewDeviceAsync(region: "us-east");
@@ -21,10 +21,12 @@ public sealed class LeasePolicyTests(Stack stack)
         Assert.Contains("onnect", config.Text("title"), StringComparison.Ordinal);
         (await user.SendAsync(HttpMethod.Post, $"/api/v1/devices/{device.Id}/rotate-key")).IsProblem(409, "CONFLICT");
 
-        // Its old address rests; it gets another, in whichever region it asks for, with its own keys.
+        // Meanwhile its address rests, for everybody but itself (finding 012); it connects with its own keys.
+        var other = await (await user.Tenant.NewUserAsync()).NewDeviceAsync(region: "us-east");
+        Assert.NotEqual(device.AssignedIp, other.AssignedIp);
         var connected = await ConnectAsync(user, device, "us-east");
         Assert.Equal(("live", "us-east"), (connected.Text("peer_status"), connected.Text("server_region")));
-        Assert.NotEqual(device.AssignedIp, connected.Text("assigned_ip"));
+        Assert.Equal(device.AssignedIp, connected.Text("assigned_ip"));
         Assert.Equal(Line(device.Config, "PrivateKey"), Line(connected.Text("config"), "PrivateKey"));
         Assert.Equal(connected.Text("config"), (await user.SendAsync(HttpMethod.Get, $"/api/v1/devices/{device.Id}/config")).Text("config"));
         await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(10), [Acknowledged.Of(connected, device)]);
