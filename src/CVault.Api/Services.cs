@@ -25,6 +25,7 @@ public static class Services
         services.AddSingleton(settings.MasterKey);
         services.AddSingleton(settings.OperatorToken);
         services.AddSingleton<Passwords>();
+        services.AddSingleton<SecurityLog>();
         services.AddSingleton<PeerConfirmations>();
         services.AddSingleton<KeyedRequests>();
         services.AddSingleton(s => new Tokens(settings.SigningKey, settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
