@@ -7,6 +7,7 @@ using CVault.Tenants;
 using CVault.Users;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.DataProtection;
 using Wolverine.Http;
 using Wolverine.Runtime.Agents;
@@ -18,7 +19,7 @@ public static class Services
 {
     /// <summary>The types that request bodies are read into.</summary>
     public static readonly Type[] Bodies =
-        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect)];
+        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect), typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey)];
 
     public static void AddCVault(this IServiceCollection services, Settings settings)
     {
@@ -32,6 +33,9 @@ public static class Services
         services.AddSingleton(s => new Tokens(s.GetRequiredService<SigningKeys>(), settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<SecurityFeed>();
         services.AddSingleton<CredentialCache>();
+        services.AddSingleton<Origins>();
+        services.AddSingleton<ICorsPolicyProvider>(s => s.GetRequiredService<Origins>());
+        services.AddCors();
         services.AddSingleton(new ServerDialer(settings.SshKey));
         services.AddSingleton<Startup>();
         services.AddSingleton<LookupKey>();
@@ -68,6 +72,8 @@ public static class Services
             .AddPolicy(Policies.ApiKey, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: true, User: false)))
             .AddPolicy(Policies.User, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: false, User: true)))
             .AddPolicy(Policies.UserToken, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: false, ProvenKey: false, User: true)))
+            .AddPolicy(Policies.ReadKeys, p => p.AddAuthenticationSchemes(MemberAuthentication.SchemeName).RequireClaim(Actor.MemberClaim))
+            .AddPolicy(Policies.ManageKeys, p => p.AddAuthenticationSchemes(MemberAuthentication.SchemeName).RequireClaim(Actor.MemberClaim))
             .AddPolicy(Policies.Any, p => Tenant(p).AddRequirements(new AnyCredential()));
 
         static AuthorizationPolicyBuilder Tenant(AuthorizationPolicyBuilder policy) => policy.AddAuthenticationSchemes(TenantAuthentication.SchemeName);

@@ -58,6 +58,9 @@ public static class Configuration
     {
         events.MapEventType<TenantCreated>("tenant_created_v1");
         events.MapEventType<ApiKeyIssued>("api_key_issued_v1");
+        events.MapEventType<ApiKeyChanged>("api_key_changed_v1");
+        events.MapEventType<ApiKeyRotated>("api_key_rotated_v1");
+        events.MapEventType<ApiKeyRevoked>("api_key_revoked_v1");
         events.MapEventType<TenantRenamed>("tenant_renamed_v1");
         events.MapEventType<TenantSettingsChanged>("tenant_settings_changed_v1");
         events.MapEventType<TenantSuspended>("tenant_suspended_v1");
@@ -94,6 +97,7 @@ public static class Configuration
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
+        store.Schema.For<ApiKey>().Index(k => k.TenantId);
         store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex);
         store.Schema.For<Device>().UniqueIndex(UniqueIndexType.Computed, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
         store.Schema.For<Device>().Index(d => d.UserId);

@@ -15,6 +15,8 @@ public static class Policies
     /// <summary>A logged-in user; an API key beside the token is not needed, but must be the tenant's if it is sent.</summary>
     public const string UserToken = "user-token";
 
+    public const string ReadKeys = "member:read-keys", ManageKeys = "member:manage-keys";
+
     /// <summary>An API key or a logged-in user.</summary>
     public const string Any = "any";
 }
