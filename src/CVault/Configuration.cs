@@ -33,6 +33,8 @@ public static class Configuration
         store.AutoCreateSchemaObjects = AutoCreate.CreateOrUpdate;
         store.UseSystemTextJsonForSerialization(EnumStorage.AsString, Casing.CamelCase);
         store.Policies.AllDocumentsAreMultiTenanted();
+        // Marten keeps row-level security where it believes in it; the policies are ours, and so is the setting (TenantWall).
+        store.Policies.ForAllDocuments(TenantWall.Keep);
         store.Logger(new Walled());
         // Marten would repeat a commit that a deadlock ended, in a new transaction, which has nothing of what the first
         // had taken before its commit: the address, the quota, the idempotency claim. The caller repeats, whole.

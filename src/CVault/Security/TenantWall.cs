@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Marten;
+using Marten.Schema;
 using Marten.Services;
 using Npgsql;
 
@@ -22,30 +24,39 @@ public static class TenantWall
     /// a lease of an address is the platform's event.
     /// </summary>
     /// <remarks>
-    /// The setting stands in a subselect so that it is read once a statement and not once a row. A changed policy takes a
-    /// new name: it is how this knows what is there.
+    /// The setting stands in a subselect so that it is read once a statement and not once a row. The policy that lets a
+    /// tenant to its own has the name and the setting that Marten looks for: where it does not find them it takes
+    /// row-level security off its documents' tables. A changed policy takes a new version, by which this knows what is there.
     /// </remarks>
     public const string Sql = $"""
         create or replace procedure {Database.Schema}.act_for(tenant text) language plpgsql as $act$ begin perform set_config('{Setting}', tenant, true); end $act$;
         do $wall$
         declare
-          found record;
-          owner constant text := '(select coalesce(current_setting(''{Setting}'', true), ''''))';
-          own text; platform text;
+          wall record; old record;
+          own constant text := '(select coalesce(current_setting(''{Setting}'', true), '''')) in ('''', tenant_id::text)';
+          platform constant text := 'tenant_id::text = ''*DEFAULT*''';
         begin
-          for found in
-            select c.oid, c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
-            where c.relnamespace = '{Database.Schema}'::regnamespace and c.relkind in ('r', 'p')
-              and not (c.relrowsecurity and c.relforcerowsecurity and exists (select 1 from pg_policy p where p.polrelid = c.oid and p.polname = 'tenant_wall_v1_delete'))
+          for wall in
+            select c.oid, c.relname, format('{Database.Schema}.%I', c.relname) as name
+            from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
+            where c.relnamespace = '{Database.Schema}'::regnamespace and c.relkind in ('r', 'p') and not (
+              c.relrowsecurity and c.relforcerowsecurity
+              and exists (select 1 from pg_policy p where p.polrelid = c.oid and p.polname = 'tenant_wall_v1')
+              and exists (select 1 from pg_policy p where p.polrelid = c.oid and p.polname = 'marten_tenant_isolation' and pg_get_expr(p.polqual, p.polrelid) like '%COALESCE%'))
           loop
-            own := format('%1$s = '''' or tenant_id::text = %1$s', owner);
-            platform := own || ' or tenant_id::text = ''*DEFAULT*''';
-            execute format('create policy tenant_wall_v1_select on {Database.Schema}.%I for select using (%s)', found.relname, case when found.relname = 'mt_events' then own else platform end);
-            execute format('create policy tenant_wall_v1_insert on {Database.Schema}.%I for insert with check (%s)', found.relname, case when found.relname in ('mt_events', 'mt_streams') then platform else own end);
-            execute format('create policy tenant_wall_v1_update on {Database.Schema}.%I for update using (%s)', found.relname, case when found.relname = 'mt_streams' then platform else own end);
-            execute format('create policy tenant_wall_v1_delete on {Database.Schema}.%I for delete using (%s)', found.relname, own);
-            execute format('alter table {Database.Schema}.%I enable row level security', found.relname);
-            execute format('alter table {Database.Schema}.%I force row level security', found.relname);
+            for old in select polname from pg_policy where polrelid = wall.oid loop execute format('drop policy %I on %s', old.polname, wall.name); end loop;
+            execute format('create policy marten_tenant_isolation on %s using (%s) with check (%s)', wall.name, own, own);
+            if wall.relname = 'mt_events' then
+              execute format('create policy tenant_wall_v1 on %s for insert with check (%s)', wall.name, platform);
+            else
+              execute format('create policy tenant_wall_v1 on %s for select using (%s)', wall.name, platform);
+            end if;
+            if wall.relname = 'mt_streams' then
+              execute format('create policy tenant_wall_v1_add on %s for insert with check (%s)', wall.name, platform);
+              execute format('create policy tenant_wall_v1_grow on %s for update using (%s) with check (%s)', wall.name, platform, platform);
+            end if;
+            execute format('alter table %s enable row level security', wall.name);
+            execute format('alter table %s force row level security', wall.name);
           end loop;
         end $wall$
         """;
@@ -92,6 +103,22 @@ public static class TenantWall
         public void LogFailure(Exception ex, string message) { }
         public void RecordSavedChanges(IDocumentSession session, IChangeSet commit) { }
     }
+
+    /// <summary>
+    /// Tells Marten that a document's table has row-level security by our setting, without its own handling of the setting,
+    /// which it offers for one type or for all but not by a policy.
+    /// </summary>
+    public static void Keep(DocumentMapping document)
+    {
+        SetOverride(document, true);
+        SetSetting(document, Setting);
+    }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "set_RlsOverride")]
+    private static extern void SetOverride(DocumentMapping document, bool? on);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "set_RlsSettingOverride")]
+    private static extern void SetSetting(DocumentMapping document, string? name);
 
     /// <summary>The statement that says whose the transaction is.</summary>
     /// <exception cref="FormatException">A tenant's id is a UUID, and nothing else gets into a statement.</exception>
