@@ -37,7 +37,7 @@ public sealed record ApiKey(
     }
 
     public static ApiKey NewPublishable(Guid tenantId, DateTimeOffset now, string name = "First publishable key", params string[] origins) =>
-        new("cvp_" + Random(15), tenantId, ApiKeyKind.Publishable, null, now, null, name, null, origins);
+        new("cvp_" + Random(15), tenantId, ApiKeyKind.Publishable, null, now, null, name, null, origins.Length > 0 ? origins : null);
 
     public bool IsLive(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
 

@@ -53,8 +53,11 @@ public sealed class ArchitectureTests
         ["CVault.Servers.ServerLoad"] = "Servers are the platform's.",
         ["CVault.Security.LookupKey"] = "The platform's key.",
         ["CVault.Security.Idempotency"] = "Rows found by a keyed hash of who asks; and the sweep.",
-        ["CVault.Tenants.TenantAuthentication"] = "A key is looked up before its tenant is known.",
-        ["CVault.Users.RefreshToken"] = "Revokes a family outside the request's transaction, by hash and tenant; and the sweep.",
+        ["CVault.Security.SecurityFeed"] = "Hears what changed in all tenants.",
+        ["CVault.Security.SigningKeys"] = "The platform's keys.",
+        ["CVault.Tenants.CredentialCache"] = "A key is looked up before its tenant is known.",
+        ["CVault.Tenants.Origins"] = "A preflight names no key: the origins of all.",
+        ["CVault.Security.RefreshToken"] = "Revokes a family outside the request's transaction, by hash and tenant; and the sweep.",
         ["CVault.Api.Startup"] = "The schema.",
         ["CVault.Api.Health"] = "Counts servers.",
     };
