@@ -1,6 +1,5 @@
 using CVault.Mail;
 using CVault.Security;
-using CVault.Users;
 using Npgsql;
 
 namespace CVault.Api;
@@ -19,6 +18,8 @@ public sealed class Housekeeping(NpgsqlDataSource database, Mailer mailer, TimeP
                 await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await OneTimeTokens.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await Mails.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await SigningKeys.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await SecurityFeed.SweepAsync(database, stoppingToken);
                 await mailer.SendLeftAsync(stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
