@@ -1,6 +1,7 @@
 using CVault.Devices;
 using CVault.IpLeases;
 using CVault.Mail;
+using CVault.Members;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -26,7 +27,7 @@ public static class Configuration
     /// <summary>The types that have a table of Marten's.</summary>
     public static readonly Type[] StoredTypes =
     [
-        typeof(IEvent), typeof(Tenant), typeof(ApiKey), typeof(User), typeof(UserCredentials), typeof(Device), typeof(DevicePrivateKey), typeof(Session), typeof(Server),
+        typeof(IEvent), typeof(Tenant), typeof(ApiKey), typeof(MemberCredentials), typeof(User), typeof(UserCredentials), typeof(Device), typeof(DevicePrivateKey), typeof(Session), typeof(Server),
     ];
 
     public static void ConfigureStore(StoreOptions store)
@@ -63,6 +64,13 @@ public static class Configuration
         events.MapEventType<TenantSettingsChanged>("tenant_settings_changed_v1");
         events.MapEventType<TenantSuspended>("tenant_suspended_v1");
         events.MapEventType<TenantReinstated>("tenant_reinstated_v1");
+        events.MapEventType<TenantContactChanged>("tenant_contact_changed_v1");
+        events.MapEventType<MemberJoined>("member_joined_v1");
+        events.MapEventType<MemberEmailVerified>("member_email_verified_v1");
+        events.MapEventType<MemberRoleChanged>("member_role_changed_v1");
+        events.MapEventType<MemberRemoved>("member_removed_v1");
+        events.MapEventType<MemberInvited>("member_invited_v1");
+        events.MapEventType<InvitationRevoked>("invitation_revoked_v1");
         events.MapEventType<UserRegistered>("user_registered_v1");
         events.MapEventType<DeviceRegistered>("device_registered_v1");
         events.MapEventType<DeviceMoved>("device_moved_v1");
@@ -95,6 +103,8 @@ public static class Configuration
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
+        store.Schema.For<MemberCredentials>().UniqueIndex(UniqueIndexType.Computed, MemberLoginIndex, TenancyScope.Global, c => c.LoginIndex!);
+        store.Schema.For<MemberCredentials>().Index(c => c.EmailIndex);
         store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex);
         store.Schema.For<Device>().UniqueIndex(UniqueIndexType.Computed, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
         store.Schema.For<Device>().Index(d => d.UserId);
@@ -126,7 +136,7 @@ public static class Configuration
     /// <summary>The rules of the database whose violation is an expected outcome, and what the caller is then told.</summary>
     public static Microsoft.AspNetCore.Mvc.ProblemDetails? ProblemOf(string? constraint) => constraint switch
     {
-        UserEmailIndex => Problems.EmailTaken(),
+        UserEmailIndex or MemberLoginIndex => Problems.EmailTaken(),
         DeviceKeyIndex => WireGuardKeys.InUse(),
         SessionDeviceIndex => Problems.Conflict("The device is connecting already."),
         ServerNameIndex => Problems.Conflict("There is a server of this name."),
@@ -153,5 +163,5 @@ public static class Configuration
         public void OnBeforeExecute(NpgsqlBatch batch) { }
     }
 
-    private const string UserEmailIndex = "ux_user_email", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
+    private const string UserEmailIndex = "ux_user_email", MemberLoginIndex = "ux_member_login", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
 }

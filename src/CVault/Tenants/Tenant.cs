@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using CVault.Security;
 using JasperFx.Events;
 
 namespace CVault.Tenants;
@@ -44,7 +46,8 @@ public sealed record TenantSettings(
 }
 
 /// <param name="At">When, by the clock that the answer went by.</param>
-public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset At);
+/// <param name="SelfService">Whether the business signed itself up, so that its owner's email is still to be verified.</param>
+public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset At, bool SelfService = false);
 
 /// <summary>An API key was issued. The secret's keyed hash stands with the key, never here.</summary>
 public sealed record ApiKeyIssued(string KeyId, ApiKeyKind Kind);
@@ -52,6 +55,9 @@ public sealed record ApiKeyIssued(string KeyId, ApiKeyKind Kind);
 public sealed record TenantRenamed(string Name);
 
 public sealed record TenantSettingsChanged(TenantSettings Settings);
+
+/// <param name="Email">Whom to write to about the account, sealed under the tenant's data key; null for nobody.</param>
+public sealed record TenantContactChanged(Sealed? Email);
 
 /// <summary>From here on every call is refused and the tenant's peers leave the servers.</summary>
 public sealed record TenantSuspended(string Reason);
@@ -62,7 +68,22 @@ public sealed record TenantReinstated(TenantStatus Status);
 /// <summary>A business customer. Its stream's id is its tenant id.</summary>
 public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset CreatedAt)
 {
-    public static Tenant Create(IEvent<TenantCreated> e) => new(e.StreamId, e.Data.Name, e.Data.Status, e.Data.Settings, e.Data.At);
+    /// <summary>Whether the owner's email is still to be verified: then its API keys open nothing, and members may only read.</summary>
+    public bool Unverified { get; init; }
+
+    [JsonIgnore]
+    public bool Verified => !Unverified;
+
+    /// <summary>Whom to write to about the account; null for nobody.</summary>
+    public Sealed? ContactEmail { get; init; }
+
+    /// <summary>The staff. Never without an owner, once there was one.</summary>
+    public ImmutableDictionary<Guid, Member> Members { get; init; } = ImmutableDictionary<Guid, Member>.Empty;
+
+    /// <summary>Open invitations and expired ones that nobody has cleared away yet.</summary>
+    public ImmutableDictionary<Guid, Invitation> Invitations { get; init; } = ImmutableDictionary<Guid, Invitation>.Empty;
+
+    public static Tenant Create(IEvent<TenantCreated> e) => new(e.StreamId, e.Data.Name, e.Data.Status, e.Data.Settings, e.Data.At) { Unverified = e.Data.SelfService };
 
     public Tenant Apply(TenantRenamed e) => this with { Name = e.Name };
 
@@ -71,6 +92,32 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
     public Tenant Apply(TenantSuspended _) => this with { Status = TenantStatus.Suspended };
 
     public Tenant Apply(TenantReinstated e) => this with { Status = e.Status };
+
+    public Tenant Apply(TenantContactChanged e) => this with { ContactEmail = e.Email };
+
+    public Tenant Apply(MemberJoined e) => this with
+    {
+        Members = Members.SetItem(e.MemberId, new Member(e.Role, e.Email, e.EmailVerified, e.At)), Invitations = Invitations.Remove(e.MemberId),
+    };
+
+    public Tenant Apply(MemberEmailVerified e) => this with
+    {
+        Unverified = false, Members = Members.TryGetValue(e.MemberId, out var member) ? Members.SetItem(e.MemberId, member with { EmailVerified = true }) : Members,
+    };
+
+    public Tenant Apply(MemberRoleChanged e) => this with
+    {
+        Members = Members.TryGetValue(e.MemberId, out var member) ? Members.SetItem(e.MemberId, member with { Role = e.Role }) : Members,
+    };
+
+    public Tenant Apply(MemberRemoved e) => this with { Members = Members.Remove(e.MemberId) };
+
+    public Tenant Apply(MemberInvited e) => this with { Invitations = Invitations.SetItem(e.InvitationId, new Invitation(e.Role, e.Email, e.ExpiresAt)) };
+
+    public Tenant Apply(InvitationRevoked e) => this with { Invitations = Invitations.Remove(e.InvitationId) };
+
+    /// <summary>Whether a member is the only owner, who can therefore neither leave nor become anything else.</summary>
+    public bool IsLastOwner(Guid memberId) => Members.TryGetValue(memberId, out var member) && member.Role == Role.Owner && Members.Values.Count(m => m.Role == Role.Owner) == 1;
 
     [JsonIgnore]
     public bool IsSuspended => Status == TenantStatus.Suspended;

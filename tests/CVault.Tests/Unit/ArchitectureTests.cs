@@ -25,6 +25,7 @@ public sealed class ArchitectureTests
         ["Security"] = [],
         ["Mail"] = [],
         ["Tenants"] = ["Mail"],
+        ["Members"] = ["Mail", "Tenants"],
         ["Users"] = ["Mail", "Tenants"],
         ["Servers"] = [],
         ["IpLeases"] = ["Tenants", "Users", "Servers"],
