@@ -143,7 +143,7 @@ public static class RevokeInvitation
 
     [WolverineDelete("/api/v1/tenant/invitations/{invitationId:guid}", OperationId = "revokeInvitation"), Authorize(Roles.May + nameof(Permission.ManageMembers))]
     [ProducesResponseType<InvitationView>(200)]
-    public static (Reply, Changes) Delete(Guid invitationId, IEventStream<Tenant> stream, SecurityLog log, HttpContext http)
+    public static (Reply, Changes) Delete(Guid invitationId, [NotBody] IEventStream<Tenant> stream, SecurityLog log, HttpContext http)
     {
         var invitation = stream.Aggregate!.Invitations[invitationId];
         var changes = new Changes();

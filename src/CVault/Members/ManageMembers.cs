@@ -77,7 +77,7 @@ public static class RemoveMember
 
     [WolverineDelete("/api/v1/tenant/members/{memberId:guid}", OperationId = "removeMember"), Authorize(Roles.May + nameof(Permission.ManageMembers))]
     [ProducesResponseType<MemberView>(200)]
-    public static (Reply, Changes) Delete(Guid memberId, IEventStream<Tenant> stream, DataKey key, SecurityLog log, HttpContext http)
+    public static (Reply, Changes) Delete(Guid memberId, [NotBody] IEventStream<Tenant> stream, [NotBody] DataKey key, SecurityLog log, HttpContext http)
     {
         var view = MemberView.Of(memberId, stream.Aggregate!.Members[memberId], key);
         var changes = new Changes();

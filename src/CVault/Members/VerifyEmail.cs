@@ -73,7 +73,7 @@ public static class ResendVerification
 
     [WolverinePost("/api/v1/tenant/auth/verify/resend", OperationId = "resendVerification"), Authorize(Policies.Member)]
     [ProducesResponseType<MailSentView>(202)]
-    public static (Reply, Changes, OutgoingMessages) Post(Unverified member, LookupKey lookup, MasterKey master, MailSettings mails, HttpContext http, TimeProvider time)
+    public static (Reply, Changes, OutgoingMessages) Post([NotBody] Unverified member, LookupKey lookup, MasterKey master, MailSettings mails, HttpContext http, TimeProvider time)
     {
         var now = time.GetUtcNow();
         var (token, tokenRow) = OneTimeTokens.Issue(OneTimeKind.MemberEmail, http.User.TenantId(), http.User.MemberId(), now + MemberMails.VerificationLifetime, lookup, master);
