@@ -1,4 +1,6 @@
 using CVault.Devices;
+using CVault.Mail;
+using CVault.Members;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -19,7 +21,9 @@ public static class Services
 {
     /// <summary>The types that request bodies are read into.</summary>
     public static readonly Type[] Bodies =
-        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect), typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey)];
+        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect),
+            typeof(SignUp), typeof(VerifyEmail), typeof(MemberLogIn), typeof(RefreshMember), typeof(ForgotPassword), typeof(ResetPassword), typeof(ChangePassword),
+            typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey), typeof(ChangeRole), typeof(InviteMember), typeof(AcceptInvitation), typeof(SettingsChanges)];
 
     public static void AddCVault(this IServiceCollection services, Settings settings)
     {
@@ -53,6 +57,9 @@ public static class Services
         services.AddHostedService(s => s.GetRequiredService<DrainServers>());
         services.AddSingleton<ParkIdle>();
         services.AddHostedService(s => s.GetRequiredService<ParkIdle>());
+        services.AddSingleton(settings.Mail);
+        services.AddSingleton<Mailer>();
+        services.AddHostedService(s => s.GetRequiredService<Mailer>());
         services.AddHostedService<Housekeeping>();
     }
 
@@ -66,16 +73,21 @@ public static class Services
             .AddScheme<AuthenticationSchemeOptions, MemberAuthentication>(MemberAuthentication.SchemeName, null)
             .AddScheme<AuthenticationSchemeOptions, OperatorAuthentication>(OperatorAuthentication.SchemeName, null);
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, Authentication>();
-        services.AddAuthorizationBuilder()
+        var policies = services.AddAuthorizationBuilder()
             .SetFallbackPolicy(new AuthorizationPolicyBuilder(OperatorAuthentication.SchemeName).RequireAssertion(_ => false).Build())
             .AddPolicy(Policies.Operator, p => p.AddAuthenticationSchemes(OperatorAuthentication.SchemeName).RequireClaim(Actor.OperatorClaim))
             .AddPolicy(Policies.ApiKey, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: true, User: false)))
             .AddPolicy(Policies.User, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: false, User: true)))
             .AddPolicy(Policies.UserToken, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: false, ProvenKey: false, User: true)))
-            .AddPolicy(Policies.ReadKeys, p => p.AddAuthenticationSchemes(MemberAuthentication.SchemeName).RequireClaim(Actor.MemberClaim))
-            .AddPolicy(Policies.ManageKeys, p => p.AddAuthenticationSchemes(MemberAuthentication.SchemeName).RequireClaim(Actor.MemberClaim))
+            .AddPolicy(Policies.Member, p => Member(p).AddRequirements(new MemberRequirement(null, Verified: false)))
+            .AddPolicy(Policies.VerifiedMember, p => Member(p).AddRequirements(new MemberRequirement(null, Verified: true)))
             .AddPolicy(Policies.Any, p => Tenant(p).AddRequirements(new AnyCredential()));
+        foreach (var permission in Enum.GetValues<Permission>())
+        {
+            policies.AddPolicy(Roles.May + permission, p => Member(p).AddRequirements(new MemberRequirement(permission, Verified: !permission.Reads())));
+        }
 
+        static AuthorizationPolicyBuilder Member(AuthorizationPolicyBuilder policy) => policy.AddAuthenticationSchemes(MemberAuthentication.SchemeName);
         static AuthorizationPolicyBuilder Tenant(AuthorizationPolicyBuilder policy) => policy.AddAuthenticationSchemes(TenantAuthentication.SchemeName);
     }
 

@@ -1,5 +1,7 @@
 using CVault.Devices;
 using CVault.IpLeases;
+using CVault.Mail;
+using CVault.Members;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -24,7 +26,7 @@ public static class Configuration
     /// <summary>The types that have a table of Marten's.</summary>
     public static readonly Type[] StoredTypes =
     [
-        typeof(IEvent), typeof(Tenant), typeof(ApiKey), typeof(User), typeof(UserCredentials), typeof(Device), typeof(DevicePrivateKey), typeof(Session), typeof(Server),
+        typeof(IEvent), typeof(Tenant), typeof(ApiKey), typeof(MemberCredentials), typeof(User), typeof(UserCredentials), typeof(Device), typeof(DevicePrivateKey), typeof(Session), typeof(Server),
     ];
 
     public static void ConfigureStore(StoreOptions store)
@@ -66,6 +68,13 @@ public static class Configuration
         events.MapEventType<TenantSettingsChanged>("tenant_settings_changed_v1");
         events.MapEventType<TenantSuspended>("tenant_suspended_v1");
         events.MapEventType<TenantReinstated>("tenant_reinstated_v1");
+        events.MapEventType<TenantContactChanged>("tenant_contact_changed_v1");
+        events.MapEventType<MemberJoined>("member_joined_v1");
+        events.MapEventType<MemberEmailVerified>("member_email_verified_v1");
+        events.MapEventType<MemberRoleChanged>("member_role_changed_v1");
+        events.MapEventType<MemberRemoved>("member_removed_v1");
+        events.MapEventType<MemberInvited>("member_invited_v1");
+        events.MapEventType<InvitationRevoked>("invitation_revoked_v1");
         events.MapEventType<UserRegistered>("user_registered_v1");
         events.MapEventType<DeviceRegistered>("device_registered_v1");
         events.MapEventType<DeviceMoved>("device_moved_v1");
@@ -98,6 +107,8 @@ public static class Configuration
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
+        store.Schema.For<MemberCredentials>().UniqueIndex(UniqueIndexType.Computed, MemberLoginIndex, TenancyScope.Global, c => c.LoginIndex!);
+        store.Schema.For<MemberCredentials>().Index(c => c.EmailIndex);
         store.Schema.For<ApiKey>().Index(k => k.TenantId);
         // On columns, not on expressions of the JSON: behind row-level security PostgreSQL finds nothing by an index whose
         // expression could leak what it reads (ops/decisions/0015).
@@ -118,6 +129,8 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(Quotas.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Idempotency.Schema());
         store.Storage.ExtendedSchemaObjects.Add(RefreshToken.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(OneTimeTokens.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(Mails.Schema());
         store.Storage.ExtendedSchemaObjects.Add(SigningKeys.Schema());
         store.Storage.ExtendedSchemaObjects.Add(SecurityFeed.Schema());
         store.Storage.ExtendedSchemaObjects.Add(ServerLoad.Schema());
@@ -130,7 +143,7 @@ public static class Configuration
     /// <summary>The rules of the database whose violation is an expected outcome, and what the caller is then told.</summary>
     public static Microsoft.AspNetCore.Mvc.ProblemDetails? ProblemOf(string? constraint) => constraint switch
     {
-        UserEmailIndex => Problems.EmailTaken(),
+        UserEmailIndex or MemberLoginIndex => Problems.EmailTaken(),
         DeviceKeyIndex => WireGuardKeys.InUse(),
         SessionDeviceIndex => Problems.Conflict("The device is connecting already."),
         ServerNameIndex => Problems.Conflict("There is a server of this name."),
@@ -149,5 +162,5 @@ public static class Configuration
         public void SchemaChange(string sql) { }
     }
 
-    private const string UserEmailIndex = "ux_user_email", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
+    private const string UserEmailIndex = "ux_user_email", MemberLoginIndex = "ux_member_login", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
 }

@@ -38,6 +38,21 @@ public static class DataKeys
             : null;
     }
 
+    /// <summary>The keys of several at once; who is unknown in this tenant or erased is not among them.</summary>
+    public static async Task<IReadOnlyDictionary<Guid, DataKey>> LoadAllAsync(IQuerySession session, MasterKey master, IReadOnlyCollection<Guid> ids, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"select user_id, wrapped from {Database.Schema}.data_keys where user_id = any($1) and tenant_id = $2");
+        command.Parameters.Add(new() { Value = ids.ToArray() });
+        command.Parameters.Add(new() { Value = session.TenantId });
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+        var keys = new Dictionary<Guid, DataKey>();
+        while (await reader.ReadAsync(cancellation)) keys.Add(reader.GetGuid(0), DataKey.Unwrap(master, reader.GetGuid(0), (byte[])reader.GetValue(1)));
+        return keys;
+    }
+
+    /// <summary>Erases the key, and with it all that was sealed under it.</summary>
+    public static IMartenOp Erase(Guid id) => MartenOps.QueueSqlCommand($"delete from {Database.Schema}.data_keys where user_id = ?", id);
+
     /// <summary>The user's key, and one of the user's quota (<see cref="Quotas.TryTakeAsync"/>), in one statement of the session's transaction.</summary>
     /// <returns>A null key as <see cref="LoadAsync"/>; not taken when the limit is reached.</returns>
     public static async Task<(DataKey? Key, bool Taken)> LoadTakingAsync(IDocumentSession session, MasterKey master, Guid userId, int? limit, CancellationToken cancellation)

@@ -33,7 +33,7 @@ public static class ChangeApiKeyEndpoint
         return (key, await session.OwnTenantAsync(cancellation), WolverineContinue.NoProblems);
     }
 
-    [WolverinePatch("/api/v1/tenant/api-keys/{keyId}", OperationId = "changeApiKey"), Authorize(Policies.ManageKeys)]
+    [WolverinePatch("/api/v1/tenant/api-keys/{keyId}", OperationId = "changeApiKey"), Authorize(Roles.May + nameof(Permission.ManageKeys))]
     [ProducesResponseType<ApiKeyView>(200)]
     public static (Reply, IMartenOp) Patch(ChangeApiKey command, ApiKey key, IEventStream<Tenant> stream, SecurityLog log, HttpContext http, TimeProvider time)
     {

@@ -37,7 +37,7 @@ public static class CreateApiKeyEndpoint
         return (stream, TooMany(stream.Aggregate!, time.GetUtcNow()));
     }
 
-    [WolverinePost("/api/v1/tenant/api-keys", OperationId = "createApiKey"), Authorize(Policies.ManageKeys)]
+    [WolverinePost("/api/v1/tenant/api-keys", OperationId = "createApiKey"), Authorize(Roles.May + nameof(Permission.ManageKeys))]
     [ProducesResponseType<NewApiKeyView>(201)]
     public static (Reply, IMartenOp) Post(CreateApiKey command, IEventStream<Tenant> stream, LookupKey lookup, SecurityLog log, HttpContext http, TimeProvider time)
     {

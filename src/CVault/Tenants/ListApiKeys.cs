@@ -1,4 +1,3 @@
-using CVault.Security;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
@@ -12,7 +11,7 @@ public sealed record ApiKeysView(IReadOnlyList<ListedApiKeyView> ApiKeys, string
 /// <summary><c>GET /api/v1/tenant/api-keys</c>.</summary>
 public static class ListApiKeys
 {
-    [WolverineGet("/api/v1/tenant/api-keys", OperationId = "listApiKeys"), Authorize(Policies.ReadKeys)]
+    [WolverineGet("/api/v1/tenant/api-keys", OperationId = "listApiKeys"), Authorize(Roles.May + nameof(Permission.ReadKeys))]
     [ProducesResponseType<ApiKeysView>(200)]
     public static async Task<Reply> Get(IQuerySession session, TimeProvider time, CancellationToken cancellation)
     {

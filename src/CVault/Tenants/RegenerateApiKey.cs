@@ -28,7 +28,7 @@ public static class RegenerateApiKey
         return (new KeyToReplace(old, TimeSpan.FromSeconds(overlap ?? 0)), stream, problem);
     }
 
-    [WolverinePost("/api/v1/tenant/api-keys/regenerate", OperationId = "regenerateApiKey"), Authorize(Policies.ManageKeys), OptionalBody(typeof(RotateApiKey))]
+    [WolverinePost("/api/v1/tenant/api-keys/regenerate", OperationId = "regenerateApiKey"), Authorize(Roles.May + nameof(Permission.ManageKeys)), OptionalBody(typeof(RotateApiKey))]
     [ProducesResponseType<NewApiKeyView>(201)]
     public static (Reply, Changes) Post([NotBody] KeyToReplace replace, IEventStream<Tenant> stream, LookupKey lookup, SecurityLog log, HttpContext http, TimeProvider time)
     {

@@ -15,7 +15,7 @@ public static class RevokeApiKey
     public static async Task<(ApiKey?, IEventStream<Tenant>?, ProblemDetails)> LoadAsync(string keyId, IDocumentSession session, CancellationToken cancellation) =>
         await session.LoadApiKeyAsync(keyId, cancellation) is { } key ? (key, await session.OwnTenantAsync(cancellation), WolverineContinue.NoProblems) : (null, null, Problems.NotFound());
 
-    [WolverineDelete("/api/v1/tenant/api-keys/{keyId}", OperationId = "revokeApiKey"), Authorize(Policies.ManageKeys)]
+    [WolverineDelete("/api/v1/tenant/api-keys/{keyId}", OperationId = "revokeApiKey"), Authorize(Roles.May + nameof(Permission.ManageKeys))]
     [ProducesResponseType<ApiKeyView>(200)]
     public static (Reply, IMartenOp) Delete([NotBody] ApiKey key, IEventStream<Tenant> stream, SecurityLog log, HttpContext http, TimeProvider time)
     {

@@ -43,7 +43,7 @@ public static class RotateApiKeyEndpoint
         return (new KeyToReplace(key, overlap is { } seconds ? TimeSpan.FromSeconds(seconds) : null), stream, CreateApiKeyEndpoint.TooMany(stream.Aggregate!, time.GetUtcNow()));
     }
 
-    [WolverinePost("/api/v1/tenant/api-keys/{keyId}/rotate", OperationId = "rotateApiKey"), Authorize(Policies.ManageKeys), OptionalBody(typeof(RotateApiKey))]
+    [WolverinePost("/api/v1/tenant/api-keys/{keyId}/rotate", OperationId = "rotateApiKey"), Authorize(Roles.May + nameof(Permission.ManageKeys)), OptionalBody(typeof(RotateApiKey))]
     [ProducesResponseType<NewApiKeyView>(201)]
     public static (Reply, Changes) Post([NotBody] KeyToReplace replace, IEventStream<Tenant> stream, LookupKey lookup, SecurityLog log, HttpContext http, TimeProvider time)
     {

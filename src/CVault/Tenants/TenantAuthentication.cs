@@ -65,6 +65,7 @@ public sealed class TenantAuthentication(
 
         if (tenant is null) return Refuse(Problems.InvalidApiKey());
         if (tenant.IsSuspended) return Refuse(Problems.TenantSuspended());
+        if (!tenant.Verified) return Refuse(Problems.EmailUnverified());
 
         Context.Items[TenantItem] = tenant;
         claims.Add(new Claim(Actor.TenantClaim, tenant.Id.ToString()));

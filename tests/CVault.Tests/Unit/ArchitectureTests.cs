@@ -23,8 +23,10 @@ public sealed class ArchitectureTests
     private static readonly Dictionary<string, string[]> Left = new()
     {
         ["Security"] = [],
-        ["Tenants"] = [],
-        ["Users"] = ["Tenants"],
+        ["Mail"] = [],
+        ["Tenants"] = ["Mail"],
+        ["Members"] = ["Mail", "Tenants"],
+        ["Users"] = ["Mail", "Tenants"],
         ["Servers"] = [],
         ["IpLeases"] = ["Tenants", "Users", "Servers"],
         ["Devices"] = ["Tenants", "Users", "Servers", "IpLeases"],
@@ -111,7 +113,7 @@ public sealed class ArchitectureTests
     [Fact]
     public void every_endpoint_says_who_may_call_it()
     {
-        var policies = typeof(Policies).GetFields().Select(f => (string)f.GetRawConstantValue()!).ToHashSet();
+        var policies = typeof(Policies).GetFields().Select(f => (string)f.GetRawConstantValue()!).Concat(System.Enum.GetNames<Permission>().Select(p => Roles.May + p)).ToHashSet();
         var endpoints = Endpoints().ToArray();
         Assert.True(endpoints.Length > 20, "The endpoints were not found, so nothing was checked.");
         Empty(
@@ -120,8 +122,22 @@ public sealed class ArchitectureTests
     }
 
     [Fact]
-    public void only_the_key_set_and_health_are_for_everyone() =>
-        Assert.Equal(["GetKeySet.Get"], Endpoints().Where(m => m.GetCustomAttribute<AllowAnonymousAttribute>() is not null).Select(NameOf));
+    public void only_the_key_set_health_and_what_makes_a_member_a_member_are_for_everyone() => Assert.Equal(
+        [
+            "AcceptInvitationEndpoint.Post", "ForgotMemberPassword.Post", "GetKeySet.Get", "LogInMember.Post", "RefreshMemberTokens.Post", "ResetMemberPassword.Post",
+            "SignUpEndpoint.Post", "VerifyEmailEndpoint.Post",
+        ],
+        Endpoints().Where(m => m.GetCustomAttribute<AllowAnonymousAttribute>() is not null).Select(NameOf).Order(StringComparer.Ordinal));
+
+    [Fact]
+    public void the_paths_of_members_are_for_members_and_no_others_are()
+    {
+        static bool IsMembers(string? policy) => policy is Policies.Member or Policies.VerifiedMember || policy?.StartsWith(Roles.May, StringComparison.Ordinal) == true;
+        Empty(
+            Endpoints().Where(m => m.GetCustomAttribute<AllowAnonymousAttribute>() is null && IsMembers(m.GetCustomAttribute<AuthorizeAttribute>()?.Policy)
+                != m.GetCustomAttribute<WolverineHttpMethodAttribute>()!.Template.StartsWith("/api/v1/tenant/", StringComparison.Ordinal)).Select(NameOf),
+            "/api/v1/tenant is the members' and nothing else is.");
+    }
 
     [Fact]
     public void the_paths_of_operators_are_for_operators_and_no_others_are()
@@ -173,7 +189,7 @@ public sealed class ArchitectureTests
     [Fact]
     public void amounts_are_whole_numbers()
     {
-        Type[] documents = [typeof(Tenant), typeof(User), typeof(Device), typeof(Sessions.Session), typeof(Servers.Server), typeof(ApiKey), typeof(UserCredentials), typeof(DevicePrivateKey)];
+        Type[] documents = [typeof(Tenant), typeof(User), typeof(Device), typeof(Sessions.Session), typeof(Servers.Server), typeof(ApiKey), typeof(Members.MemberCredentials), typeof(UserCredentials), typeof(DevicePrivateKey)];
         Empty(
             from type in documents.Concat(Events().Select(e => e.Type))
             from p in Properties(type)
