@@ -23,11 +23,11 @@ public static class LoginUser
         EmailAndPassword command, IDocumentSession session, LookupKey lookup, Passwords passwords, CancellationToken cancellation)
     {
         UserCredentials? credentials = null;
-        if (command.Email!.Length <= 254 && command.Password!.Length <= EmailAndPassword.MaxPassword)
+        if (command.Email!.Length <= 254 && Passwords.IsPossible(command.Password))
         {
             var index = Emails.IndexOf(lookup, session.TenantId, command.Email);
             credentials = await session.Query<UserCredentials>().FirstOrDefaultAsync(c => c.EmailIndex == index, cancellation);
-            if (await passwords.VerifyAsync(command.Password, credentials?.PasswordHash, cancellation)) return (credentials, WolverineContinue.NoProblems);
+            if (await passwords.VerifyAsync(command.Password!, credentials?.PasswordHash, cancellation)) return (credentials, WolverineContinue.NoProblems);
         }
 
         return (credentials, Problems.InvalidCredentials());

@@ -11,8 +11,6 @@ namespace CVault.Users;
 /// <summary>Body of <c>auth/register</c> and <c>auth/login</c>.</summary>
 public sealed record EmailAndPassword(string? Email, string? Password)
 {
-    public const int MinPassword = 8, MaxPassword = 128;
-
     /// <summary>Never prints what it holds.</summary>
     public override string ToString() => nameof(EmailAndPassword);
 }
@@ -49,11 +47,7 @@ public static class RegisterUser
         if (command is null) return Body.Missing();
         var errors = new List<(string, string)>();
         if (command.Email is null || !Emails.IsWellFormed(command.Email)) errors.Add(("email", "A valid email address is required."));
-        if (command.Password is null || command.Password.Length is < EmailAndPassword.MinPassword or > EmailAndPassword.MaxPassword)
-        {
-            errors.Add(("password", $"{EmailAndPassword.MinPassword} to {EmailAndPassword.MaxPassword} characters."));
-        }
-
+        errors.AddRange(Passwords.ErrorsOf(command.Password, command.Email));
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
 
