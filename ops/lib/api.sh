@@ -34,7 +34,6 @@ api_environment() {
   export CVAULT_API_PORT=$API_PORT CVAULT_LAB=$LAB_MODE
   export CVAULT_OPERATOR_TOKEN_FILE=$STATE/secrets/operator-token
   export CVAULT_MASTER_KEY_FILE=$STATE/secrets/master-key
-  export CVAULT_SIGNING_KEY_FILE=$STATE/secrets/signing-key.pem
   export CVAULT_SSH_KEY_FILE=$STATE/secrets/ssh-key
   export CVAULT_PUBLIC_URL=${CVAULT_PUBLIC_URL:-http://127.0.0.1:$API_PORT}
   export ASPNETCORE_ENVIRONMENT=${ASPNETCORE_ENVIRONMENT:-Development}

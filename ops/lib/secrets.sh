@@ -15,7 +15,6 @@ make_secret() {
 random_base64()    { openssl rand -base64 32 | tr -d '\n'; }
 operator_token()   { printf 'cvo_%s' "$(random_base64 | tr '+/' '-_' | tr -d '=')"; }
 database_password() { openssl rand -hex 24 | tr -d '\n'; }   # hex: needs no quoting in a URL
-signing_key()      { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256; }   # PKCS#8
 
 ssh_key() {
   local key=$STATE/secrets/ssh-key
@@ -35,6 +34,5 @@ make_secrets() {
   make_secret operator-token operator_token
   make_secret master-key random_base64
   make_secret database-password database_password
-  make_secret signing-key.pem signing_key
   ssh_key
 }

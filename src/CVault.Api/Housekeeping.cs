@@ -1,5 +1,4 @@
 using CVault.Security;
-using CVault.Users;
 using Npgsql;
 
 namespace CVault.Api;
@@ -16,6 +15,8 @@ public sealed class Housekeeping(NpgsqlDataSource database, TimeProvider time, I
             {
                 await Idempotency.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await SigningKeys.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await SecurityFeed.SweepAsync(database, stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {

@@ -28,11 +28,15 @@ public static class Services
         services.AddSingleton<SecurityLog>();
         services.AddSingleton<PeerConfirmations>();
         services.AddSingleton<KeyedRequests>();
-        services.AddSingleton(s => new Tokens(settings.SigningKey, settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<SigningKeys>();
+        services.AddSingleton(s => new Tokens(s.GetRequiredService<SigningKeys>(), settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<SecurityFeed>();
+        services.AddSingleton<CredentialCache>();
         services.AddSingleton(new ServerDialer(settings.SshKey));
         services.AddSingleton<Startup>();
         services.AddSingleton<LookupKey>();
         services.AddHostedService(s => s.GetRequiredService<Startup>());
+        services.AddHostedService(s => s.GetRequiredService<SecurityFeed>());
         services.AddSingleton<NodeSignals>();
         services.AddHostedService(s => s.GetRequiredService<NodeSignals>());
         services.AddSingleton<ServerLinks>();
@@ -55,6 +59,7 @@ public static class Services
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
         services.AddAuthentication()
             .AddScheme<AuthenticationSchemeOptions, TenantAuthentication>(TenantAuthentication.SchemeName, null)
+            .AddScheme<AuthenticationSchemeOptions, MemberAuthentication>(MemberAuthentication.SchemeName, null)
             .AddScheme<AuthenticationSchemeOptions, OperatorAuthentication>(OperatorAuthentication.SchemeName, null);
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, Authentication>();
         services.AddAuthorizationBuilder()

@@ -26,9 +26,6 @@ public sealed record Settings
     /// <summary><c>CVAULT_MASTER_KEY</c>: 32 random bytes in base64.</summary>
     public required MasterKey MasterKey { get; init; }
 
-    /// <summary><c>CVAULT_SIGNING_KEY</c>: an EC P-256 private key in PEM.</summary>
-    public required ECDsa SigningKey { get; init; }
-
     /// <summary><c>CVAULT_SSH_KEY</c>: the private key that servers know, in OpenSSH form; without it only simulated servers work.</summary>
     public IPrivateKeySource? SshKey { get; init; }
 
@@ -68,12 +65,6 @@ public sealed record Settings
             PublicUrl = configuration["CVAULT_PUBLIC_URL"] is { Length: > 0 } url ? url.TrimEnd('/') : $"http://127.0.0.1:{port ?? 8080}",
             OperatorToken = Required("CVAULT_OPERATOR_TOKEN", t => new OperatorToken(t)),
             MasterKey = Required("CVAULT_MASTER_KEY", t => new MasterKey(Convert.FromBase64String(t))),
-            SigningKey = Required("CVAULT_SIGNING_KEY", t =>
-            {
-                var key = ECDsa.Create();
-                key.ImportFromPem(t);
-                return key;
-            }),
             LeaseRules = string.IsNullOrWhiteSpace(quarantine) ? LeaseRules.Default : new LeaseRules(TimeSpan.FromSeconds(int.Parse(quarantine, System.Globalization.CultureInfo.InvariantCulture))),
             SshKey = Optional("CVAULT_SSH_KEY") is { Length: > 0 } ssh ? new PrivateKeyFile(new MemoryStream(System.Text.Encoding.ASCII.GetBytes(ssh + "\n"))) : null,
         };

@@ -111,6 +111,8 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(Quotas.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Idempotency.Schema());
         store.Storage.ExtendedSchemaObjects.Add(RefreshToken.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(SigningKeys.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(SecurityFeed.Schema());
         store.Storage.ExtendedSchemaObjects.Add(ServerLoad.Schema());
         store.Storage.ExtendedSchemaObjects.Add(AddressPool.Schema());
         store.Storage.ExtendedSchemaObjects.Add(PeerTable.Schema());

@@ -19,7 +19,7 @@ public interface IPeerReply
 /// answer is part of the same transaction; it is written to the caller after the commit, and where it names a peer
 /// it first waits, for a bounded moment, until that peer's server has confirmed the change.
 /// </summary>
-public sealed class Reply(int status, object body) : IResult
+public sealed record Reply(int Status, object Body) : IResult
 {
     /// <summary>How long a request waits for its peer before it answers <c>pending</c>.</summary>
     public static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(2);
@@ -35,9 +35,6 @@ public sealed class Reply(int status, object body) : IResult
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    public int Status { get; } = status;
-    public object Body { get; } = body;
-
     /// <summary>The created resource's path, for 201.</summary>
     public string? Location { get; init; }
 
@@ -46,6 +43,23 @@ public sealed class Reply(int status, object body) : IResult
 
     /// <summary>Where the peer's confirmation will be heard: asked for before the commit (<see cref="ExpectPeer.After"/>).</summary>
     public Task<bool>? Confirmation { get; set; }
+
+    /// <summary>
+    /// The command changed a credential or a tenant: this node hears of it before it answers (the others within a second).
+    /// </summary>
+    public bool ChangesCredentials { get; init; }
+
+    private static async Task HearAsync(HttpContext http)
+    {
+        try
+        {
+            await http.RequestServices.GetRequiredService<SecurityFeed>().CatchUpAsync(http.RequestAborted);
+        }
+        catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException)
+        {
+            // The change is committed, and this node trusts nothing that it remembers until the database answers again.
+        }
+    }
 
     public static Reply Ok(object body) => new(200, body);
 
@@ -70,6 +84,7 @@ public sealed class Reply(int status, object body) : IResult
             FailPoint.Reached("before-response");
         }
 
+        if (ChangesCredentials) await HearAsync(httpContext);
         httpContext.Response.StatusCode = Status;
         if (Location is not null) httpContext.Response.Headers.Location = Location;
         httpContext.Response.ContentType = "application/json";

@@ -1,89 +1,83 @@
-using System.Security.Cryptography;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace CVault.Security;
 
+/// <summary>Whom an access token is for. One of another audience proves nothing.</summary>
+public enum Audience { User, Member }
+
+/// <summary>What a valid access token says.</summary>
+/// <param name="Subject">The user's or member's id.</param>
+/// <param name="Session">The login that it comes from: its refresh tokens' family.</param>
+public sealed record AccessToken(Guid Subject, Guid TenantId, Guid Session);
+
 /// <summary>
-/// Access tokens for end users: JWT (RFC 7519) signed by ES256, 15 minutes. Whoever verifies them needs only the
-/// public key, which <c>/.well-known/jwks.json</c> publishes under its <c>kid</c> (RFC 7638 thumbprint).
+/// Access tokens for users and members: JWT (RFC 7519) signed by ES256, 15 minutes. Whoever verifies them needs only the
+/// public key, which <c>/.well-known/jwks.json</c> publishes under its <c>kid</c>.
 /// </summary>
-public sealed class Tokens
+/// <param name="keys">The keys that sign and verify.</param>
+/// <param name="issuer">The API's public URL.</param>
+/// <param name="time">The clock.</param>
+public sealed class Tokens(SigningKeys keys, string issuer, TimeProvider time)
 {
     public static readonly TimeSpan AccessLifetime = TimeSpan.FromMinutes(15);
-    private const string UserAudience = "cvault:user";
     private readonly JsonWebTokenHandler handler = new() { SetDefaultTimesOnTokenCreation = false };
-    private readonly ECDsaSecurityKey key;
-    private readonly string issuer;
-    private readonly TimeProvider time;
 
-    /// <param name="signingKey">A P-256 private key.</param>
-    /// <param name="issuer">The API's public URL.</param>
-    /// <param name="time">The clock.</param>
-    public Tokens(ECDsa signingKey, string issuer, TimeProvider time)
-    {
-        if (signingKey.KeySize != 256) throw new ArgumentException("The signing key is an EC key on P-256.", nameof(signingKey));
-        key = new ECDsaSecurityKey(signingKey);
-        key.KeyId = Base64UrlEncoder.Encode(key.ComputeJwkThumbprint());
-        this.issuer = issuer;
-        this.time = time;
-    }
-
-    public string Issue(Guid userId, Guid tenantId)
+    public string Issue(Audience audience, Guid subject, Guid tenantId, Guid session)
     {
         var now = time.GetUtcNow().UtcDateTime;
         return handler.CreateToken(new SecurityTokenDescriptor
         {
             Issuer = issuer,
-            Audience = UserAudience,
+            Audience = Name(audience),
             IssuedAt = now,
             NotBefore = now,
             Expires = now + AccessLifetime,
             Claims = new Dictionary<string, object>
             {
-                [Actor.UserClaim] = userId.ToString(),
+                [Actor.UserClaim] = subject.ToString(),
                 [Actor.TenantClaim] = tenantId.ToString(),
+                [Actor.SessionClaim] = session.ToString(),
                 ["jti"] = Guid.NewGuid().ToString(),
             },
-            SigningCredentials = new SigningCredentials(key, SecurityAlgorithms.EcdsaSha256),
+            SigningCredentials = new SigningCredentials(keys.Current().Key, SecurityAlgorithms.EcdsaSha256),
         });
     }
 
-    /// <summary>The user and tenant of a valid token; null for anything else.</summary>
-    public async Task<(Guid UserId, Guid TenantId)?> VerifyAsync(string token)
+    /// <summary>What a valid token says; null for anything else. Whether its session was ended since is <see cref="SecurityFeed.IsEnded"/>'s to say.</summary>
+    public async Task<AccessToken?> VerifyAsync(string token, Audience audience)
     {
         var result = await handler.ValidateTokenAsync(token, new TokenValidationParameters
         {
             ValidIssuer = issuer,
-            ValidAudience = UserAudience,
+            ValidAudience = Name(audience),
             ValidAlgorithms = [SecurityAlgorithms.EcdsaSha256],
             ValidTypes = ["JWT"],
-            IssuerSigningKey = key,
+            IssuerSigningKeyResolver = (_, _, kid, _) => keys.Find(kid) is { } known ? [known.Key] : [],
             TryAllIssuerSigningKeys = false,
             RequireSignedTokens = true,
             RequireExpirationTime = true,
             LifetimeValidator = (notBefore, expires, _, _) =>
                 time.GetUtcNow().UtcDateTime is var now && notBefore <= now + Leeway && expires > now - Leeway,
         });
-        return result.IsValid
-            && result.Claims.TryGetValue(Actor.UserClaim, out var sub) && Guid.TryParse(sub as string, out var user)
-            && result.Claims.TryGetValue(Actor.TenantClaim, out var tid) && Guid.TryParse(tid as string, out var tenant)
-            ? (user, tenant)
+        return result.IsValid && IdOf(Actor.UserClaim) is { } subject && IdOf(Actor.TenantClaim) is { } tenant && IdOf(Actor.SessionClaim) is { } session
+            ? new AccessToken(subject, tenant, session)
             : null;
+
+        Guid? IdOf(string claim) => result.Claims.TryGetValue(claim, out var value) && Guid.TryParse(value as string, out var id) ? id : null;
     }
 
-    /// <summary>The public half, as a JWK set (RFC 7517).</summary>
-    public object KeySet()
+    /// <summary>The public halves, as a JWK set (RFC 7517).</summary>
+    public object KeySet() => new
     {
-        var p = key.ECDsa.ExportParameters(includePrivateParameters: false);
-        return new
+        keys = keys.Published.Select(k =>
         {
-            keys = new[]
-            {
-                new { kty = "EC", crv = "P-256", alg = "ES256", use = "sig", kid = key.KeyId, x = Base64UrlEncoder.Encode(p.Q.X!), y = Base64UrlEncoder.Encode(p.Q.Y!) },
-            },
-        };
-    }
+            var p = k.Key.ECDsa.ExportParameters(includePrivateParameters: false);
+            return new { kty = "EC", crv = "P-256", alg = "ES256", use = "sig", kid = k.Kid, x = Base64UrlEncoder.Encode(p.Q.X!), y = Base64UrlEncoder.Encode(p.Q.Y!) };
+        }).ToArray(),
+    };
+
+    private static string Name(Audience audience) => audience == Audience.User ? "cvault:user" : "cvault:member";
 
     /// <summary>How far two clocks may differ.</summary>
     private static readonly TimeSpan Leeway = TimeSpan.FromSeconds(30);

@@ -31,6 +31,8 @@ public sealed record ApiKey(string Id, Guid TenantId, ApiKeyKind Kind, string? S
     public static ApiKey NewPublishable(Guid tenantId, DateTimeOffset now) =>
         new("cvp_" + Random(15), tenantId, ApiKeyKind.Publishable, null, now, null);
 
+    public bool IsLive(DateTimeOffset now) => RevokedAt is null || now < RevokedAt;
+
     public bool SecretMatches(string secret, LookupKey lookup) => SecretHash is not null && lookup.Matches(SecretHash, HashPurpose, secret);
 
     private static string Random(int bytes) => System.Buffers.Text.Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(bytes));

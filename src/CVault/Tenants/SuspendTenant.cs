@@ -17,7 +17,7 @@ public static class SuspendTenant
         if (tenant.IsSuspended) return (Reply.Ok(TenantView.Of(tenant)), [], []);
         var suspended = new TenantSuspended("operator");
         var after = tenant.Apply(suspended);
-        return (Reply.Ok(TenantView.Of(after)), [suspended], Announce(tenant, after));
+        return (Reply.Ok(TenantView.Of(after)) with { ChangesCredentials = true }, [suspended], Announce(tenant, after));
     }
 
     /// <summary>The message that takes a tenant's peers off the servers, or back, when that is what the change means.</summary>

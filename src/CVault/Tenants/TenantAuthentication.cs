@@ -1,7 +1,6 @@
 using System.Security.Claims;
 using System.Text.Encodings.Web;
 using CVault.Security;
-using Marten;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -12,11 +11,11 @@ namespace CVault.Tenants;
 /// <summary>
 /// Reads the credentials of a tenant's call: <c>X-API-Key</c> with or without <c>X-API-Secret</c>, and a user's
 /// bearer token. Whatever is sent must be right, even where less would do, and all of it of one tenant.
-/// One read of the database for key and tenant where a token names the tenant, else one for each.
+/// Key and tenant come from memory (<see cref="CredentialCache"/>): no read of the database once they are known.
 /// </summary>
 public sealed class TenantAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder,
-    IDocumentStore store, LookupKey lookup, Tokens tokens)
+    CredentialCache credentials, SecurityFeed feed, LookupKey lookup, Tokens tokens, TimeProvider time)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "Tenant";
@@ -24,7 +23,7 @@ public sealed class TenantAuthentication(
     /// <summary>The kind that a secret key's id has without its secret: it names the tenant and proves nothing.</summary>
     public const string IdentifiedOnly = "identified";
 
-    private const string TenantItem = "cvault.tenant";
+    internal const string TenantItem = "cvault.tenant";
 
     /// <summary>The tenant as it was read with the request's credential.</summary>
     public static Tenant TenantOf(HttpContext http) => (Tenant)http.Items[TenantItem]!;
@@ -39,14 +38,15 @@ public sealed class TenantAuthentication(
         if (keyId.Length == 0 && secret.Length == 0 && bearer.Length == 0) return AuthenticateResult.NoResult();
 
         if (keyId.Length > 64 || (keyId.Length == 0 && secret.Length > 0)) return Refuse(Problems.InvalidApiKey());
-        var token = bearer.Length > 0 ? await tokens.VerifyAsync(bearer) : null;
+        var token = bearer.Length > 0 ? await tokens.VerifyAsync(bearer, Audience.User) : null;
         if (bearer.Length > 0 && token is null) return Refuse(Problems.Unauthenticated());
 
-        var (key, tenant) = await ReadAsync(keyId, token?.TenantId, Context.RequestAborted);
+        var key = keyId.Length > 0 ? await credentials.KeyAsync(keyId, Context.RequestAborted) : null;
+        var tenant = (token?.TenantId ?? key?.TenantId) is { } id ? await credentials.TenantAsync(id, Context.RequestAborted) : null;
         var claims = new List<Claim>();
         if (keyId.Length > 0)
         {
-            if (key is null || key.RevokedAt is not null) return Refuse(Problems.InvalidApiKey());
+            if (key is null || !key.IsLive(time.GetUtcNow())) return Refuse(Problems.InvalidApiKey());
             if (secret.Length > 0 && !key.SecretMatches(secret, lookup)) return Refuse(Problems.InvalidApiKey());
             claims.Add(new Claim(Actor.KeyClaim, key.Id));
             claims.Add(new Claim(Actor.KeyKindClaim, secret.Length > 0 ? "secret" : key.Kind == ApiKeyKind.Publishable ? "publishable" : IdentifiedOnly));
@@ -55,7 +55,10 @@ public sealed class TenantAuthentication(
         if (token is { } user)
         {
             if (key is not null && key.TenantId != user.TenantId) return Refuse(Problems.Unauthenticated());
-            claims.Add(new Claim(Actor.UserClaim, user.UserId.ToString()));
+            // Asked of what was read since: a tenant was just looked up, which makes sure of that.
+            if (feed.IsEnded(user.Session)) return Refuse(Problems.Unauthenticated());
+            claims.Add(new Claim(Actor.UserClaim, user.Subject.ToString()));
+            claims.Add(new Claim(Actor.SessionClaim, user.Session.ToString()));
         }
 
         if (tenant is null) return Refuse(Problems.InvalidApiKey());
@@ -64,24 +67,6 @@ public sealed class TenantAuthentication(
         Context.Items[TenantItem] = tenant;
         claims.Add(new Claim(Actor.TenantClaim, tenant.Id.ToString()));
         return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(claims, SchemeName)), SchemeName));
-    }
-
-    private async Task<(ApiKey? Key, Tenant? Tenant)> ReadAsync(string keyId, Guid? tenantId, CancellationToken cancellation)
-    {
-        if (tenantId is { } named)
-        {
-            await using var session = store.QuerySession(named.ToString());
-            if (keyId.Length == 0) return (null, await session.LoadAsync<Tenant>(named, cancellation));
-            var batch = session.CreateBatchQuery();
-            var (key, tenant) = (batch.Load<ApiKey>(keyId), batch.Load<Tenant>(named));
-            await batch.Execute(cancellation);
-            return (await key, await tenant);
-        }
-
-        await using var platform = store.QuerySession();
-        if (await platform.LoadAsync<ApiKey>(keyId, cancellation) is not { } found) return default;
-        await using var own = store.QuerySession(found.TenantId.ToString());
-        return (found, await own.LoadAsync<Tenant>(found.TenantId, cancellation));
     }
 
     private AuthenticateResult Refuse(Microsoft.AspNetCore.Mvc.ProblemDetails problem)

@@ -28,7 +28,7 @@ public static class UpdateTenant
         });
         var messages = SuspendTenant.Announce(tenant, after);
         if (after.Settings.LeaseIdleDays is { } days && days != tenant.Settings.LeaseIdleDays) messages.Add(new LeaseTimeChanged(after.Id));
-        return (Reply.Ok(TenantView.Of(after)), [.. events], messages);
+        return (Reply.Ok(TenantView.Of(after)) with { ChangesCredentials = true }, [.. events], messages);
     }
 
     /// <summary>What the command changes; nothing where it says what already is.</summary>

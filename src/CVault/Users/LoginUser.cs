@@ -37,9 +37,9 @@ public static class LoginUser
     [ProducesResponseType<TokenView>(200)]
     public static (Reply, IMartenOp) Post(EmailAndPassword command, UserCredentials credentials, IDocumentSession session, LookupKey lookup, Tokens tokens, TimeProvider time)
     {
-        var refresh = RefreshToken.NewFamily(credentials.Id, time.GetUtcNow());
+        var refresh = RefreshToken.NewFamily(Audience.User, credentials.Id, Guid.Parse(session.TenantId), time.GetUtcNow());
         return (
-            Reply.Ok(TokenView.Of(credentials.Id, session.TenantId, refresh, tokens)),
-            refresh.Store(session.TenantId, lookup));
+            Reply.Ok(TokenView.Of(refresh, tokens)),
+            refresh.Store(lookup));
     }
 }

@@ -26,23 +26,23 @@ public static class RefreshUserTokens
         RefreshTokens command, IDocumentSession session, NpgsqlDataSource database, LookupKey lookup, TimeProvider time, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        if (await RefreshToken.IsReusedAsync(session, lookup, command.RefreshToken!, now, cancellation))
+        if (await RefreshToken.IsReusedAsync(session, lookup, Audience.User, session.TenantId, command.RefreshToken!, now, cancellation))
         {
-            await RefreshToken.RevokeFamilyOfAsync(database, lookup, command.RefreshToken!, session.TenantId, cancellation);
+            await RefreshToken.RevokeFamilyOfAsync(database, lookup, Audience.User, session.TenantId, command.RefreshToken!, cancellation);
             return (null, Problems.Unauthenticated());
         }
 
-        var spent = await RefreshToken.SpendAsync(session, lookup, command.RefreshToken!, now, cancellation);
+        var spent = await RefreshToken.SpendAsync(session, lookup, Audience.User, session.TenantId, command.RefreshToken!, now, cancellation);
         return (spent, spent is null ? Problems.Unauthenticated() : WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/auth/refresh", OperationId = "refreshTokens"), Authorize(Policies.ApiKey)]
     [ProducesResponseType<TokenView>(200)]
-    public static (Reply, IMartenOp) Post(RefreshTokens command, RefreshToken spent, IDocumentSession session, LookupKey lookup, Tokens tokens)
+    public static (Reply, IMartenOp) Post(RefreshTokens command, RefreshToken spent, LookupKey lookup, Tokens tokens)
     {
         var next = spent.Next();
         return (
-            Reply.Ok(TokenView.Of(spent.UserId, session.TenantId, next, tokens)),
-            next.Store(session.TenantId, lookup));
+            Reply.Ok(TokenView.Of(next, tokens)),
+            next.Store(lookup));
     }
 }

@@ -30,9 +30,9 @@ public sealed record TokenView
     public int ExpiresIn { get; init; } = (int)Tokens.AccessLifetime.TotalSeconds;
     public string TokenType { get; init; } = "Bearer";
 
-    public static TokenView Of(Guid userId, string tenantId, RefreshToken refresh, Tokens tokens) => new()
+    public static TokenView Of(RefreshToken refresh, Tokens tokens) => new()
     {
-        UserId = userId, AccessToken = tokens.Issue(userId, Guid.Parse(tenantId)), RefreshToken = refresh.Secret,
+        UserId = refresh.Subject, AccessToken = tokens.Issue(Audience.User, refresh.Subject, refresh.TenantId, refresh.Family), RefreshToken = refresh.Secret,
     };
 }
 
@@ -70,12 +70,12 @@ public static class RegisterUser
         var now = time.GetUtcNow();
         var id = Guid.CreateVersion7(now);
         var dataKey = DataKey.Create(id);
-        var refresh = RefreshToken.NewFamily(id, now);
+        var refresh = RefreshToken.NewFamily(Audience.User, id, Guid.Parse(session.TenantId), now);
         return (
-            new Reply(201, TokenView.Of(id, session.TenantId, refresh, tokens)),
+            new Reply(201, TokenView.Of(refresh, tokens)),
             MartenOps.StartStream<User>(id, new UserRegistered(dataKey.Seal(Emails.Purpose, Emails.Normalize(command.Email!)))),
             MartenOps.Insert(new UserCredentials(id, Emails.IndexOf(lookup, session.TenantId, command.Email!), password.Hash)),
             DataKeys.Store(dataKey, session.TenantId, master),
-            refresh.Store(session.TenantId, lookup));
+            refresh.Store(lookup));
     }
 }

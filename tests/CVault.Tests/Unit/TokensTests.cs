@@ -14,39 +14,46 @@ public sealed class TokensTests
     private const string Issuer = "https://api.example.com";
     private readonly ECDsa signingKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly Clock clock = new(Samples.Now);
-    private readonly Guid user = Guid.NewGuid(), tenant = Guid.NewGuid();
+    private readonly Guid user = Guid.NewGuid(), tenant = Guid.NewGuid(), session = Guid.NewGuid();
     private readonly Tokens tokens;
 
-    public TokensTests() => tokens = new Tokens(signingKey, Issuer, clock);
+    public TokensTests() => tokens = TokensOf(signingKey, Issuer, clock);
+
+    private static Tokens TokensOf(ECDsa pair, string issuer, TimeProvider time)
+    {
+        var keys = new SigningKeys(new MasterKey(RandomNumberGenerator.GetBytes(32)), time);
+        keys.Set(SigningKey.Of(pair, Samples.Now, DateTimeOffset.MinValue, null));
+        return new Tokens(keys, issuer, time);
+    }
 
     [Fact]
-    public async Task a_token_proves_its_user_and_tenant() => Assert.Equal((user, tenant), await tokens.VerifyAsync(tokens.Issue(user, tenant)));
+    public async Task a_token_proves_its_user_and_tenant() => Assert.Equal(new AccessToken(user, tenant, session), await tokens.VerifyAsync(tokens.Issue(Audience.User, user, tenant, session), Audience.User));
 
     [Fact]
-    public void no_two_tokens_are_the_same() => Assert.NotEqual(tokens.Issue(user, tenant), tokens.Issue(user, tenant));
+    public void no_two_tokens_are_the_same() => Assert.NotEqual(tokens.Issue(Audience.User, user, tenant, session), tokens.Issue(Audience.User, user, tenant, session));
 
     [Fact]
     public async Task it_proves_nothing_once_expired()
     {
-        var token = tokens.Issue(user, tenant);
+        var token = tokens.Issue(Audience.User, user, tenant, session);
         clock.Now += Tokens.AccessLifetime - TimeSpan.FromSeconds(1);
-        Assert.NotNull(await tokens.VerifyAsync(token));
+        Assert.NotNull(await tokens.VerifyAsync(token, Audience.User));
         clock.Now += TimeSpan.FromMinutes(1);
-        Assert.Null(await tokens.VerifyAsync(token));
+        Assert.Null(await tokens.VerifyAsync(token, Audience.User));
     }
 
     [Fact]
     public async Task it_proves_nothing_before_its_time()
     {
-        var token = tokens.Issue(user, tenant);
+        var token = tokens.Issue(Audience.User, user, tenant, session);
         clock.Now -= TimeSpan.FromMinutes(1);
-        Assert.Null(await tokens.VerifyAsync(token));
+        Assert.Null(await tokens.VerifyAsync(token, Audience.User));
     }
 
     [Fact]
     public async Task whoever_reads_the_published_keys_can_verify_it_without_us()
     {
-        var token = new Tokens(signingKey, Issuer, TimeProvider.System).Issue(user, tenant);
+        var token = TokensOf(signingKey, Issuer, TimeProvider.System).Issue(Audience.User, user, tenant, session);
         var published = new JsonWebKeySet(JsonSerializer.Serialize(tokens.KeySet()));
         var result = await new JsonWebTokenHandler().ValidateTokenAsync(token, new TokenValidationParameters
         {
@@ -69,49 +76,49 @@ public sealed class TokensTests
     [Fact]
     public async Task a_token_without_a_signature_proves_nothing()
     {
-        var payload = tokens.Issue(user, tenant).Split('.')[1];
+        var payload = tokens.Issue(Audience.User, user, tenant, session).Split('.')[1];
         foreach (var alg in new[] { "none", "None", "NONE" })
         {
-            Assert.Null(await tokens.VerifyAsync($"{Encode($$"""{"alg":"{{alg}}","typ":"JWT"}""")}.{payload}."));
+            Assert.Null(await tokens.VerifyAsync($"{Encode($$"""{"alg":"{{alg}}","typ":"JWT"}""")}.{payload}.", Audience.User));
         }
 
-        Assert.Null(await tokens.VerifyAsync(tokens.Issue(user, tenant).Split('.')[0] + "." + payload + "."));
+        Assert.Null(await tokens.VerifyAsync(tokens.Issue(Audience.User, user, tenant, session).Split('.')[0] + "." + payload + ".", Audience.User));
     }
 
     [Fact]
     public async Task a_token_signed_by_another_key_proves_nothing_even_under_our_key_id()
     {
         using var theirs = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        Assert.Null(await tokens.VerifyAsync(new Tokens(theirs, Issuer, clock).Issue(user, tenant)));
-        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(theirs), SecurityAlgorithms.EcdsaSha256)));
+        Assert.Null(await tokens.VerifyAsync(TokensOf(theirs, Issuer, clock).Issue(Audience.User, user, tenant, session), Audience.User));
+        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(theirs), SecurityAlgorithms.EcdsaSha256), Audience.User));
     }
 
     [Fact]
     public async Task the_public_key_used_as_a_shared_secret_proves_nothing() =>
-        Assert.Null(await tokens.VerifyAsync(Forge(new SymmetricSecurityKey(signingKey.ExportSubjectPublicKeyInfo()), SecurityAlgorithms.HmacSha256)));
+        Assert.Null(await tokens.VerifyAsync(Forge(new SymmetricSecurityKey(signingKey.ExportSubjectPublicKeyInfo()), SecurityAlgorithms.HmacSha256), Audience.User));
 
     [Fact]
     public async Task another_issuers_token_proves_nothing() =>
-        Assert.Null(await tokens.VerifyAsync(new Tokens(signingKey, "https://elsewhere.example.com", clock).Issue(user, tenant)));
+        Assert.Null(await tokens.VerifyAsync(TokensOf(signingKey, "https://elsewhere.example.com", clock).Issue(Audience.User, user, tenant, session), Audience.User));
 
     [Fact]
     public async Task a_token_for_another_audience_proves_nothing()
     {
-        Assert.NotNull(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256)));
-        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256, audience: "cvault:portal")));
+        Assert.NotNull(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256), Audience.User));
+        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256, audience: "cvault:portal"), Audience.User));
     }
 
     [Fact]
     public async Task a_token_that_never_expires_proves_nothing() =>
-        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256, lifetime: null)));
+        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), SecurityAlgorithms.EcdsaSha256, lifetime: null), Audience.User));
 
     [Fact]
     public async Task a_claim_changed_after_signing_proves_nothing()
     {
-        var parts = tokens.Issue(user, tenant).Split('.');
+        var parts = tokens.Issue(Audience.User, user, tenant, session).Split('.');
         var payload = JsonNode.Parse(Base64UrlEncoder.Decode(parts[1]))!;
         payload["tid"] = Guid.NewGuid().ToString();
-        Assert.Null(await tokens.VerifyAsync($"{parts[0]}.{Encode(payload.ToJsonString())}.{parts[2]}"));
+        Assert.Null(await tokens.VerifyAsync($"{parts[0]}.{Encode(payload.ToJsonString())}.{parts[2]}", Audience.User));
     }
 
     [Theory]
@@ -120,13 +127,13 @@ public sealed class TokensTests
     [InlineData("..")]
     [InlineData("a.b.c")]
     [InlineData("no token at all")]
-    public async Task what_is_no_token_proves_nothing(string text) => Assert.Null(await tokens.VerifyAsync(text));
+    public async Task what_is_no_token_proves_nothing(string text) => Assert.Null(await tokens.VerifyAsync(text, Audience.User));
 
     [Fact]
     public void only_a_P256_key_signs()
     {
         using var big = ECDsa.Create(ECCurve.NamedCurves.nistP384);
-        Assert.Throws<ArgumentException>(() => new Tokens(big, Issuer, clock));
+        Assert.Throws<ArgumentException>(() => TokensOf(big, Issuer, clock));
     }
 
     private string Forge(SecurityKey key, string algorithm, string audience = "cvault:user", double? lifetime = 15)
@@ -136,7 +143,7 @@ public sealed class TokensTests
         return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
         {
             Issuer = Issuer, Audience = audience, IssuedAt = now, NotBefore = now, Expires = lifetime is { } minutes ? now.AddMinutes(minutes) : null,
-            Claims = new Dictionary<string, object> { ["sub"] = user.ToString(), ["tid"] = tenant.ToString() },
+            Claims = new Dictionary<string, object> { ["sub"] = user.ToString(), ["tid"] = tenant.ToString(), ["sid"] = session.ToString() },
             SigningCredentials = new SigningCredentials(key, algorithm),
         });
     }

@@ -1,8 +1,7 @@
-using CVault.Security;
 using Microsoft.AspNetCore.Authorization;
 using Wolverine.Http;
 
-namespace CVault.Users;
+namespace CVault.Security;
 
 /// <summary><c>GET /.well-known/jwks.json</c>: the public keys by which anyone may verify an access token.</summary>
 public static class GetKeySet
