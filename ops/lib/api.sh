@@ -36,11 +36,12 @@ api_environment() {
   export CVAULT_MASTER_KEY_FILE=$STATE/secrets/master-key
   export CVAULT_SSH_KEY_FILE=$STATE/secrets/ssh-key
   export CVAULT_PUBLIC_URL=${CVAULT_PUBLIC_URL:-http://127.0.0.1:$API_PORT}
+  export CVAULT_PORTAL_URL=http://127.0.0.1:$PORTAL_PORT CVAULT_SMTP_URL=smtp://127.0.0.1:$MAIL_PORT
   export ASPNETCORE_ENVIRONMENT=${ASPNETCORE_ENVIRONMENT:-Development}
 }
 
 api_settings() {
-  printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$ASPNETCORE_ENVIRONMENT" | digest
+  printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$CVAULT_PORTAL_URL" "$CVAULT_SMTP_URL" "$ASPNETCORE_ENVIRONMENT" | digest
 }
 
 # In a subshell: these variables are the API's, not those of every later command.

@@ -38,7 +38,7 @@ is_state_folder() {
   local entry
   for entry in "$STATE"/* "$STATE"/.[!.]*; do
     FOREIGN=${entry##*/}
-    case $FOREIGN in '*'|'.[!.]*'|pg|pg.new|pgbin|run|logs|secrets|lab|app|demo.env|demo.env.new) ;; *) return 1 ;; esac
+    case $FOREIGN in '*'|'.[!.]*'|pg|pg.new|pgbin|run|logs|secrets|lab|app|mail|demo.env|demo.env.new) ;; *) return 1 ;; esac
   done
 }
 
@@ -52,6 +52,15 @@ make_state_folder() {
     "Run this as that user, or set CVAULT_STATE_DIR to a folder of your own."
   mkdir -p "$STATE/run" "$STATE/logs" "$STATE/secrets" "$STATE/app" "$STATE/lab"
   chmod 755 "$STATE"; chmod 700 "$STATE/secrets" "$STATE/logs"
+}
+
+# A port that nobody listens on.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))   # below the range from which the kernel lends ports
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then echo $port; return; fi
+  done
 }
 
 # take_lock FD WAITING-FOR: an exclusive flock on an open descriptor, held until the descriptor is closed.

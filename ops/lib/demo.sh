@@ -33,11 +33,12 @@ write_demo_env() {
     jq -r '"CVAULT_API_KEY=\(.api_key)", "CVAULT_API_SECRET=\(.api_secret)",
       "CVAULT_PUBLISHABLE_KEY=\(.publishable_key)", "CVAULT_TENANT_ID=\(.id)"' "$STATE/secrets/demo-tenant.json"
     printf 'CVAULT_LAB=%s\n' "$LAB_MODE"
+    printf 'CVAULT_MAIL=%q\n' "$STATE/mail"   # the one path in it, so the one value that may need quotes
   } >"$STATE/demo.env.new")
   # It is read by shells: nothing in it may be more than a plain word.
-  if grep -qvE '^[A-Z_]+=[A-Za-z0-9_:/.+=-]+$' "$STATE/demo.env.new"; then
+  if grep -v '^CVAULT_MAIL=' "$STATE/demo.env.new" | grep -qvE '^[A-Z_]+=[A-Za-z0-9_:/.+=@-]+$'; then
     rm -f "$STATE/demo.env.new"
-    die "a key in the API's answer is no plain word, so demo.env was not written." "Its form: letters, digits and _:/.+=-"
+    die "a key in the API's answer is no plain word, so demo.env was not written." "Its form: letters, digits and _:/.+=@-"
   fi
   mv "$STATE/demo.env.new" "$STATE/demo.env"
 }

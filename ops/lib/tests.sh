@@ -71,14 +71,6 @@ run_tests() {
   case $code in 0|8) ;; *) if [ "$failed" = 0 ]; then warn "the runner ended with $code"; FAILED=$((FAILED + 1)); fi ;; esac
 }
 
-free_port() {
-  local port
-  while :; do
-    port=$((20000 + RANDOM % 12000))   # below the range from which the kernel lends ports
-    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then echo $port; return; fi
-  done
-}
-
 # A fresh one every time. It is in STACK from the first moment, so that a half-started one is ended too.
 start_test_stack() {
   STACK=yes

@@ -1,10 +1,11 @@
+using CVault.Mail;
 using CVault.Security;
 using Npgsql;
 
 namespace CVault.Api;
 
 /// <summary>Forgets what is past its promise.</summary>
-public sealed class Housekeeping(NpgsqlDataSource database, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
+public sealed class Housekeeping(NpgsqlDataSource database, Mailer mailer, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -17,10 +18,13 @@ public sealed class Housekeeping(NpgsqlDataSource database, TimeProvider time, I
                 await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await SigningKeys.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await SecurityFeed.SweepAsync(database, stoppingToken);
+                await OneTimeTokens.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await Mails.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await mailer.SendLeftAsync(stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
-                logger.LogWarning("Housekeeping waits for the database: {Reason}", e.Message);
+                logger.LogWarning("Housekeeping waits: {Reason}", e.Message);
             }
         }
     }

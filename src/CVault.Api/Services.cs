@@ -1,4 +1,5 @@
 using CVault.Devices;
+using CVault.Mail;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -49,6 +50,9 @@ public static class Services
         services.AddHostedService(s => s.GetRequiredService<DrainServers>());
         services.AddSingleton<ParkIdle>();
         services.AddHostedService(s => s.GetRequiredService<ParkIdle>());
+        services.AddSingleton(settings.Mail);
+        services.AddSingleton<Mailer>();
+        services.AddHostedService(s => s.GetRequiredService<Mailer>());
         services.AddHostedService<Housekeeping>();
     }
 

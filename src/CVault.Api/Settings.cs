@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using CVault.IpLeases;
+using CVault.Mail;
 using CVault.Security;
+using MimeKit;
 using Renci.SshNet;
 
 namespace CVault.Api;
@@ -32,14 +34,21 @@ public sealed record Settings
     /// <summary><c>CVAULT_LEASE_QUARANTINE</c>: seconds that a released address rests, 0 to 86,400; 300 when it is not set.</summary>
     public LeaseRules LeaseRules { get; init; } = LeaseRules.Default;
 
+    /// <summary>
+    /// <c>CVAULT_SMTP_URL</c>, without which no mail is sent; <c>CVAULT_MAIL_FROM</c>; and <c>CVAULT_PORTAL_URL</c>, to
+    /// which the links in mails lead (the public URL when it is not set).
+    /// </summary>
+    public required MailSettings Mail { get; init; }
+
     /// <exception cref="InvalidOperationException">Something is missing or unusable; the message names it.</exception>
     public static Settings Read(IConfiguration configuration)
     {
         string? Optional(string name) => configuration[name + "_FILE"] is { Length: > 0 } file ? File.ReadAllText(file).Trim() : configuration[name];
-        T Required<T>(string name, Func<string, T> parse)
+        T Required<T>(string name, Func<string, T> parse) => Optional(name) is { } text && !string.IsNullOrWhiteSpace(text)
+            ? Parsed(name, text, parse)
+            : throw new InvalidOperationException($"{name} (or {name}_FILE) is not set.");
+        T Parsed<T>(string name, string text, Func<string, T> parse)
         {
-            var text = Optional(name);
-            if (string.IsNullOrWhiteSpace(text)) throw new InvalidOperationException($"{name} (or {name}_FILE) is not set.");
             try
             {
                 return parse(text);
@@ -58,11 +67,17 @@ public sealed record Settings
         }
 
         var port = configuration["CVAULT_API_PORT"] is { Length: > 0 } p ? int.Parse(p, System.Globalization.CultureInfo.InvariantCulture) : (int?)null;
+        var publicUrl = configuration["CVAULT_PUBLIC_URL"] is { Length: > 0 } url ? url.TrimEnd('/') : $"http://127.0.0.1:{port ?? 8080}";
         return new Settings
         {
             ConnectionString = Required("CVAULT_DATABASE_URL", Database.ConnectionString),
             ApiPort = port,
-            PublicUrl = configuration["CVAULT_PUBLIC_URL"] is { Length: > 0 } url ? url.TrimEnd('/') : $"http://127.0.0.1:{port ?? 8080}",
+            PublicUrl = publicUrl,
+            Mail = new MailSettings(
+                Optional("CVAULT_SMTP_URL") is { Length: > 0 } smtp ? Parsed("CVAULT_SMTP_URL", smtp, SmtpServer.Parse) : null,
+                Parsed("CVAULT_MAIL_FROM", configuration["CVAULT_MAIL_FROM"] is { Length: > 0 } from ? from : "CVault <no-reply@cvault.invalid>",
+                    t => MailboxAddress.TryParse(t, out var address) ? address : throw new FormatException()),
+                configuration["CVAULT_PORTAL_URL"] is { Length: > 0 } portal ? portal.TrimEnd('/') : publicUrl),
             OperatorToken = Required("CVAULT_OPERATOR_TOKEN", t => new OperatorToken(t)),
             MasterKey = Required("CVAULT_MASTER_KEY", t => new MasterKey(Convert.FromBase64String(t))),
             LeaseRules = string.IsNullOrWhiteSpace(quarantine) ? LeaseRules.Default : new LeaseRules(TimeSpan.FromSeconds(int.Parse(quarantine, System.Globalization.CultureInfo.InvariantCulture))),

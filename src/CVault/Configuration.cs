@@ -1,5 +1,6 @@
 using CVault.Devices;
 using CVault.IpLeases;
+using CVault.Mail;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -113,6 +114,8 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(RefreshToken.Schema());
         store.Storage.ExtendedSchemaObjects.Add(SigningKeys.Schema());
         store.Storage.ExtendedSchemaObjects.Add(SecurityFeed.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(OneTimeTokens.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(Mails.Schema());
         store.Storage.ExtendedSchemaObjects.Add(ServerLoad.Schema());
         store.Storage.ExtendedSchemaObjects.Add(AddressPool.Schema());
         store.Storage.ExtendedSchemaObjects.Add(PeerTable.Schema());

@@ -37,3 +37,9 @@ public sealed record LeaseTimeChanged(Guid TenantId);
 /// <summary>A device was revoked, so whatever session it has is over.</summary>
 /// <param name="DeviceId">The device.</param>
 public sealed record DeviceGone(Guid DeviceId);
+
+/// <summary>
+/// A mail waits to be sent. It names its row and nothing of what is in it, since messages are stored in the clear.
+/// </summary>
+/// <param name="MailId">The row of <c>mails</c>.</param>
+public sealed record MailDue(Guid MailId);

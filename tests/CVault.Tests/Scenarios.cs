@@ -25,6 +25,35 @@ public static class Scenarios
     public static Task<Answer> AsOperatorAsync(this Stack stack, HttpMethod method, string path, object? body = null, string? idempotencyKey = null) =>
         stack.SendAsync(method, path, body, idempotencyKey, ("Authorization", "Bearer " + Stack.OperatorToken));
 
+    /// <summary>The text of the latest mail to an address that has this in it, waited for; <see cref="TokenIn"/> takes its token out.</summary>
+    public static async Task<string> MailToAsync(this Stack stack, string address, string contains = "")
+    {
+        string? text = null;
+        await Stack.EventuallyAsync($"a mail to {address} with \"{contains}\"", TimeSpan.FromSeconds(30), async () =>
+        {
+            text = (await stack.MailsToAsync(address)).LastOrDefault(t => t.Contains(contains, StringComparison.Ordinal));
+            return text is not null;
+        });
+        return text!;
+    }
+
+    /// <summary>The texts of the mails to an address until now, in the order in which they came.</summary>
+    public static async Task<string[]> MailsToAsync(this Stack _, string address)
+    {
+        var texts = new List<string>();
+        foreach (var file in Directory.EnumerateFiles(Stack.Mail, $"*-{address}.eml").OrderBy(f => int.Parse(Path.GetFileName(f).Split('-')[0], System.Globalization.CultureInfo.InvariantCulture)))
+        {
+            using var mail = await MimeKit.MimeMessage.LoadAsync(file);
+            texts.Add(mail.Subject + "\n" + mail.TextBody);
+        }
+
+        return [.. texts];
+    }
+
+    /// <summary>The one-time token of a mail, which stands on a line of its own.</summary>
+    public static string TokenIn(string mail) =>
+        mail.Split('\n').Select(l => l.Trim()).SingleOrDefault(l => l.StartsWith("cvt_", StringComparison.Ordinal)) ?? throw new Xunit.Sdk.XunitException("No token stands in: " + mail);
+
     /// <summary>Sends a request with just these headers. A string body is sent as it is.</summary>
     public static async Task<Answer> SendAsync(
         this Stack stack, HttpMethod method, string path, object? body = null, string? idempotencyKey = null, params (string Name, string Value)[] headers)

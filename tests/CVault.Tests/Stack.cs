@@ -26,6 +26,9 @@ public sealed class Stack : IAsyncDisposable
 
     public static Uri Url => new(Environment("CVAULT_URL"));
     public static string OperatorToken => Environment("CVAULT_OPERATOR_TOKEN");
+    /// <summary>Where every mail that the stack sends becomes a file.</summary>
+    public static string Mail => Environment("CVAULT_MAIL");
+
     public static string StateDir => Environment("CVAULT_TEST_STATE_DIR");
 
     /// <summary>False where namespaces cannot be made; then tunnels cannot be tested, and the tests that need one say so.</summary>

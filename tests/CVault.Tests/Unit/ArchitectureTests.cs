@@ -23,8 +23,9 @@ public sealed class ArchitectureTests
     private static readonly Dictionary<string, string[]> Left = new()
     {
         ["Security"] = [],
-        ["Tenants"] = [],
-        ["Users"] = ["Tenants"],
+        ["Mail"] = [],
+        ["Tenants"] = ["Mail"],
+        ["Users"] = ["Mail", "Tenants"],
         ["Servers"] = [],
         ["IpLeases"] = ["Tenants", "Users", "Servers"],
         ["Devices"] = ["Tenants", "Users", "Servers", "IpLeases"],
