@@ -19,7 +19,7 @@ public static class Services
 {
     /// <summary>The types that request bodies are read into.</summary>
     public static readonly Type[] Bodies =
-        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect)];
+        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(VerifyEmail), typeof(ChangePassword), typeof(ForgottenPassword), typeof(ResetPassword), typeof(SignInExternal), typeof(SignInByIdToken), typeof(SetIdentityProvider), typeof(RegisterDevice), typeof(Connect)];
 
     public static void AddCVault(this IServiceCollection services, Settings settings)
     {
@@ -27,6 +27,8 @@ public static class Services
         services.AddSingleton(settings.OperatorToken);
         services.AddSingleton<Passwords>();
         services.AddSingleton<SecurityLog>();
+        services.AddSingleton<OutboundHttp>();
+        services.AddSingleton<IdTokens>();
         services.AddSingleton<PeerConfirmations>();
         services.AddSingleton<KeyedRequests>();
         services.AddSingleton<SigningKeys>();
@@ -70,6 +72,7 @@ public static class Services
             .SetFallbackPolicy(new AuthorizationPolicyBuilder(OperatorAuthentication.SchemeName).RequireAssertion(_ => false).Build())
             .AddPolicy(Policies.Operator, p => p.AddAuthenticationSchemes(OperatorAuthentication.SchemeName).RequireClaim(Actor.OperatorClaim))
             .AddPolicy(Policies.ApiKey, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: true, User: false)))
+            .AddPolicy(Policies.SecretKey, p => Tenant(p).AddRequirements(new SecretKeyOnly()))
             .AddPolicy(Policies.User, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: false, User: true)))
             .AddPolicy(Policies.UserToken, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: false, ProvenKey: false, User: true)))
             .AddPolicy(Policies.Any, p => Tenant(p).AddRequirements(new AnyCredential()));

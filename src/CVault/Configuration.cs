@@ -63,7 +63,11 @@ public static class Configuration
         events.MapEventType<TenantSettingsChanged>("tenant_settings_changed_v1");
         events.MapEventType<TenantSuspended>("tenant_suspended_v1");
         events.MapEventType<TenantReinstated>("tenant_reinstated_v1");
+        events.MapEventType<IdentityProviderRegistered>("identity_provider_registered_v1");
+        events.MapEventType<IdentityProviderRemoved>("identity_provider_removed_v1");
         events.MapEventType<UserRegistered>("user_registered_v1");
+        events.MapEventType<UserAdmitted>("user_admitted_v1");
+        events.MapEventType<UserDeleted>("user_deleted_v1");
         events.MapEventType<DeviceRegistered>("device_registered_v1");
         events.MapEventType<DeviceMoved>("device_moved_v1");
         events.MapEventType<DeviceLeft>("device_left_v1");
@@ -95,7 +99,8 @@ public static class Configuration
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
-        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex);
+        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex!);
+        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserOutsideIndex, TenancyScope.PerTenant, c => c.OutsideIndex!);
         store.Schema.For<Device>().UniqueIndex(UniqueIndexType.Computed, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
         store.Schema.For<Device>().Index(d => d.UserId);
         store.Schema.For<Session>().UniqueIndex(UniqueIndexType.Computed, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
@@ -127,6 +132,7 @@ public static class Configuration
     public static Microsoft.AspNetCore.Mvc.ProblemDetails? ProblemOf(string? constraint) => constraint switch
     {
         UserEmailIndex => Problems.EmailTaken(),
+        UserOutsideIndex => Problems.Conflict("The user is signing in for the first time already. Try again."),
         DeviceKeyIndex => WireGuardKeys.InUse(),
         SessionDeviceIndex => Problems.Conflict("The device is connecting already."),
         ServerNameIndex => Problems.Conflict("There is a server of this name."),
@@ -153,5 +159,5 @@ public static class Configuration
         public void OnBeforeExecute(NpgsqlBatch batch) { }
     }
 
-    private const string UserEmailIndex = "ux_user_email", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
+    private const string UserEmailIndex = "ux_user_email", UserOutsideIndex = "ux_user_outside", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
 }

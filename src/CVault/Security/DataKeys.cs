@@ -38,6 +38,22 @@ public static class DataKeys
             : null;
     }
 
+    /// <summary>The keys of several users; without those who are unknown in this tenant or erased.</summary>
+    public static async Task<IReadOnlyDictionary<Guid, DataKey>> LoadManyAsync(IQuerySession session, MasterKey master, Guid[] userIds, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"select user_id, wrapped from {Database.Schema}.data_keys where user_id = any($1) and tenant_id = $2");
+        command.Parameters.Add(new() { Value = userIds });
+        command.Parameters.Add(new() { Value = session.TenantId });
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+        var keys = new Dictionary<Guid, DataKey>();
+        while (await reader.ReadAsync(cancellation)) keys.Add(reader.GetGuid(0), DataKey.Unwrap(master, reader.GetGuid(0), (byte[])reader.GetValue(1)));
+        return keys;
+    }
+
+    /// <summary>Erases the person: nothing that was sealed for them can be opened any more.</summary>
+    public static IMartenOp Erase(Guid userId, string tenantId) => MartenOps.QueueSqlCommand(
+        $"delete from {Database.Schema}.data_keys where user_id = ? and tenant_id = ?", userId, tenantId);
+
     /// <summary>The user's key, and one of the user's quota (<see cref="Quotas.TryTakeAsync"/>), in one statement of the session's transaction.</summary>
     /// <returns>A null key as <see cref="LoadAsync"/>; not taken when the limit is reached.</returns>
     public static async Task<(DataKey? Key, bool Taken)> LoadTakingAsync(IDocumentSession session, MasterKey master, Guid userId, int? limit, CancellationToken cancellation)
