@@ -76,6 +76,8 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.LocalQueueFor<LeaseTimeChanged>().BufferedInMemory();
     wolverine.LocalQueueFor<SessionOver>().UseDurableInbox();
     wolverine.LocalQueueFor<DeviceGone>().UseDurableInbox();
+    wolverine.LocalQueueFor<UserGone>().UseDurableInbox();
+    wolverine.LocalQueueFor<PasswordForgotten>().UseDurableInbox();
     wolverine.LocalQueueFor<MailDue>().UseDurableInbox();
 });
 builder.Services.AddWolverineHttp();

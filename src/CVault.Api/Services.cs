@@ -21,8 +21,9 @@ public static class Services
 {
     /// <summary>The types that request bodies are read into.</summary>
     public static readonly Type[] Bodies =
-        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect),
-            typeof(SignUp), typeof(VerifyEmail), typeof(MemberLogIn), typeof(RefreshMember), typeof(ForgotPassword), typeof(ResetPassword), typeof(ChangePassword),
+        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(VerifyEmail), typeof(ChangePassword), typeof(ForgottenPassword), typeof(ResetPassword),
+            typeof(SignInExternal), typeof(SignInByIdToken), typeof(SetIdentityProvider), typeof(RegisterDevice), typeof(Connect),
+            typeof(SignUp), typeof(VerifyMemberEmail), typeof(MemberLogIn), typeof(RefreshMember), typeof(ForgottenMemberPassword), typeof(MemberPasswordReset), typeof(MemberPasswordChange),
             typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey), typeof(ChangeRole), typeof(InviteMember), typeof(AcceptInvitation), typeof(SettingsChanges)];
 
     public static void AddCVault(this IServiceCollection services, Settings settings)
@@ -31,6 +32,8 @@ public static class Services
         services.AddSingleton(settings.OperatorToken);
         services.AddSingleton<Passwords>();
         services.AddSingleton<SecurityLog>();
+        services.AddSingleton<OutboundHttp>();
+        services.AddSingleton<IdTokens>();
         services.AddSingleton<PeerConfirmations>();
         services.AddSingleton<KeyedRequests>();
         services.AddSingleton<SigningKeys>();
@@ -77,6 +80,7 @@ public static class Services
             .SetFallbackPolicy(new AuthorizationPolicyBuilder(OperatorAuthentication.SchemeName).RequireAssertion(_ => false).Build())
             .AddPolicy(Policies.Operator, p => p.AddAuthenticationSchemes(OperatorAuthentication.SchemeName).RequireClaim(Actor.OperatorClaim))
             .AddPolicy(Policies.ApiKey, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: true, User: false)))
+            .AddPolicy(Policies.SecretKey, p => Tenant(p).AddRequirements(new SecretKeyOnly()))
             .AddPolicy(Policies.User, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: false, User: true)))
             .AddPolicy(Policies.UserToken, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: false, ProvenKey: false, User: true)))
             .AddPolicy(Policies.Member, p => Member(p).AddRequirements(new MemberRequirement(null, Verified: false)))

@@ -75,7 +75,11 @@ public static class Configuration
         events.MapEventType<MemberRemoved>("member_removed_v1");
         events.MapEventType<MemberInvited>("member_invited_v1");
         events.MapEventType<InvitationRevoked>("invitation_revoked_v1");
+        events.MapEventType<IdentityProviderRegistered>("identity_provider_registered_v1");
+        events.MapEventType<IdentityProviderRemoved>("identity_provider_removed_v1");
         events.MapEventType<UserRegistered>("user_registered_v1");
+        events.MapEventType<UserAdmitted>("user_admitted_v1");
+        events.MapEventType<UserDeleted>("user_deleted_v1");
         events.MapEventType<DeviceRegistered>("device_registered_v1");
         events.MapEventType<DeviceMoved>("device_moved_v1");
         events.MapEventType<DeviceLeft>("device_left_v1");
@@ -112,7 +116,8 @@ public static class Configuration
         store.Schema.For<ApiKey>().Index(k => k.TenantId);
         // On columns, not on expressions of the JSON: behind row-level security PostgreSQL finds nothing by an index whose
         // expression could leak what it reads (ops/decisions/0015).
-        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex);
+        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex!);
+        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, UserOutsideIndex, TenancyScope.PerTenant, c => c.OutsideIndex!);
         store.Schema.For<Device>().UniqueIndex(UniqueIndexType.DuplicatedField, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
         store.Schema.For<Device>().Duplicate(d => d.UserId);
         store.Schema.For<Session>().UniqueIndex(UniqueIndexType.DuplicatedField, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
@@ -144,6 +149,7 @@ public static class Configuration
     public static Microsoft.AspNetCore.Mvc.ProblemDetails? ProblemOf(string? constraint) => constraint switch
     {
         UserEmailIndex or MemberLoginIndex => Problems.EmailTaken(),
+        UserOutsideIndex => Problems.Conflict("The user is signing in for the first time already. Try again."),
         DeviceKeyIndex => WireGuardKeys.InUse(),
         SessionDeviceIndex => Problems.Conflict("The device is connecting already."),
         ServerNameIndex => Problems.Conflict("There is a server of this name."),
@@ -162,5 +168,5 @@ public static class Configuration
         public void SchemaChange(string sql) { }
     }
 
-    private const string UserEmailIndex = "ux_user_email", MemberLoginIndex = "ux_member_login", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
+    private const string UserEmailIndex = "ux_user_email", UserOutsideIndex = "ux_user_outside", MemberLoginIndex = "ux_member_login", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
 }

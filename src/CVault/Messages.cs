@@ -43,3 +43,11 @@ public sealed record DeviceGone(Guid DeviceId);
 /// </summary>
 /// <param name="MailId">The row of <c>mails</c>.</param>
 public sealed record MailDue(Guid MailId);
+
+/// <summary>A user was deleted, so their devices go, and then their data key.</summary>
+/// <param name="UserId">The user.</param>
+public sealed record UserGone(Guid UserId);
+
+/// <summary>Somebody asked for another password.</summary>
+/// <param name="UserId">The user whose email was named; nobody's where it is unknown.</param>
+public sealed record PasswordForgotten(Guid UserId);

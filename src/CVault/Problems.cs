@@ -32,6 +32,12 @@ public static class Problems
     public static ProblemDetails ServerUnreachable() => Of(502, "SERVER_UNREACHABLE", "The server does not answer over SSH. Check its address, its firewall and that ops/server/bootstrap was given CVault's key.");
     public static ProblemDetails PoolExhausted() => Of(503, "POOL_EXHAUSTED", "Every server that could take this device is full.");
 
+    /// <summary>More at once than the process takes on. Nothing was done; the client may repeat the request.</summary>
+    public static ProblemDetails RateLimited() => Of(429, "RATE_LIMITED", "Too many requests. Try again shortly.");
+
+    /// <summary>The tenant's identity provider does not answer, or not with what OpenID Connect Discovery asks for.</summary>
+    public static ProblemDetails IssuerUnavailable() => Of(503, "ISSUER_UNAVAILABLE", "The identity provider of this business cannot be reached. Try again shortly.");
+
     /// <summary>The database does not answer. Nothing was acknowledged; the client may repeat the request.</summary>
     public static ProblemDetails DatabaseUnavailable() => Of(503, "SERVICE_UNAVAILABLE", "The service cannot reach its database. Try again shortly.");
 

@@ -49,6 +49,9 @@ public sealed record Reply(int Status, object Body) : IResult
     /// </summary>
     public bool ChangesCredentials { get; init; }
 
+    /// <summary>What the security log is told after the commit; null for nothing.</summary>
+    public Noted? Noted { get; init; }
+
     private static async Task HearAsync(HttpContext http)
     {
         try
@@ -71,6 +74,7 @@ public sealed record Reply(int Status, object Body) : IResult
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         Idempotency.Leave(httpContext);
+        if (Noted is { } noted) httpContext.RequestServices.GetRequiredService<SecurityLog>().Write(noted.What, httpContext, ("user", noted.User), ("method", noted.Method));
         if (Peer is { } change && Confirmation is { } signal && Body is IPeerReply reply)
         {
             FailPoint.Reached("after-commit");

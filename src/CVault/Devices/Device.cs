@@ -37,7 +37,7 @@ public sealed record DevicePlaced(Guid UserId, string PublicKey, Sealed Preshare
 /// <summary>The device has other keys from now on.</summary>
 public sealed record DeviceKeyRotated(Guid ServerId, string OldPublicKey, string PublicKey, Sealed PresharedKey, KeyCustody Custody);
 
-/// <param name="Reason"><c>user</c>.</param>
+/// <param name="Reason"><c>user</c> or <c>user_deleted</c>.</param>
 public sealed record DeviceRevoked(string Reason);
 
 /// <summary>The server that a device's config names and the addresses that it has there.</summary>

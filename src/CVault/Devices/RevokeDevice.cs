@@ -36,15 +36,23 @@ public static class RevokeDevice
     public static (Reply, Changes, OutgoingMessages) Delete(Guid deviceId, [NotBody] Held held, LeaseRules rules, TimeProvider time)
     {
         var changes = new Changes();
-        changes.Append(deviceId, new DeviceRevoked("user"));
-        changes.Add(MartenOps.Delete<DevicePrivateKey>(deviceId));
-        changes.Add(Quotas.Give(held.Device.UserId));
-        held.Release(changes, "device_revoked", rules, time.GetUtcNow());
+        var messages = Revoke(changes, held, "user", rules, time.GetUtcNow());
         // A parked device has no peer that would have to go.
         var view = new RevokedDeviceView { DeviceId = deviceId, PeerStatus = held.Device.Home is null ? PeerStatuses.Live : PeerStatuses.Pending };
         return (
             new Reply(200, view) { Peer = held.Device.Home is { } home ? new PeerChange(home.ServerId, held.Device.PublicKey, Wanted: false) : null },
             changes,
-            [.. held.Servers.Select(s => new ReconcileServer(s.Id)), new DeviceGone(deviceId)]);
+            messages);
+    }
+
+    /// <summary>All that goes with a device, and what others are told. The caller holds the device's stream.</summary>
+    /// <param name="reason"><c>user</c> or <c>user_deleted</c>.</param>
+    public static OutgoingMessages Revoke(Changes changes, Held held, string reason, LeaseRules rules, DateTimeOffset now)
+    {
+        changes.Append(held.Device.Id, new DeviceRevoked(reason));
+        changes.Add(MartenOps.Delete<DevicePrivateKey>(held.Device.Id));
+        changes.Add(Quotas.Give(held.Device.UserId));
+        held.Release(changes, "device_revoked", rules, now);
+        return [.. held.Servers.Select(s => new ReconcileServer(s.Id)), new DeviceGone(held.Device.Id)];
     }
 }

@@ -55,7 +55,7 @@ public sealed class Mailer(MailSettings settings, NpgsqlDataSource database, Mas
     private async Task HandOverAsync(SmtpServer server, Guid id, OutgoingMail mail, CancellationToken cancellation)
     {
         using var message = new MimeMessage { Subject = mail.Subject, Body = new TextPart("plain") { Text = mail.Text }, Date = time.GetUtcNow() };
-        message.From.Add(settings.From);
+        message.From.Add(mail.From is { } name ? new MailboxAddress(name, settings.From.Address) : settings.From);
         message.To.Add(new MailboxAddress("", mail.To));
         // The same for each try, so that a mailbox may know a mail that comes twice.
         message.MessageId = $"{id}@{settings.From.Domain}";

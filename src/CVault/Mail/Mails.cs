@@ -7,7 +7,8 @@ using Wolverine.Marten;
 namespace CVault.Mail;
 
 /// <summary>A mail that is to be sent: plain text to one address.</summary>
-public sealed record OutgoingMail(string To, string Subject, string Text)
+/// <param name="From">The sender's name where it is not the platform's own: that of a tenant. The address stays.</param>
+public sealed record OutgoingMail(string To, string Subject, string Text, string? From = null)
 {
     /// <summary>Never prints what it holds: the address is a person's, and the text may hold a one-time token.</summary>
     public override string ToString() => nameof(OutgoingMail);

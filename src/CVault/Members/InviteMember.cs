@@ -70,7 +70,7 @@ public static class Inviting
     {
         changes.Append(stream, new InvitationRevoked(id));
         changes.Add(OneTimeTokens.Revoke(OneTimeKind.MemberInvitation, id));
-        changes.Add(DataKeys.Erase(id));
+        changes.Add(DataKeys.Erase(id, stream.Id.ToString()));
     }
 }
 

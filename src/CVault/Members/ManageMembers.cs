@@ -83,7 +83,7 @@ public static class RemoveMember
         var changes = new Changes();
         changes.Append(stream, new MemberRemoved(memberId));
         changes.Add(new DeleteCredentials(memberId));
-        changes.Add(DataKeys.Erase(memberId));
+        changes.Add(DataKeys.Erase(memberId, stream.Id.ToString()));
         changes.Add(OneTimeTokens.Revoke(OneTimeKind.MemberPassword, memberId));
         changes.Add(OneTimeTokens.Revoke(OneTimeKind.MemberEmail, memberId));
         changes.Add(RefreshToken.EndAllOf(memberId));

@@ -11,9 +11,9 @@ using Wolverine.Marten;
 namespace CVault.Members;
 
 /// <summary>Body of <c>tenant/auth/password/forgot</c>.</summary>
-public sealed record ForgotPassword(string? Email)
+public sealed record ForgottenMemberPassword(string? Email)
 {
-    public override string ToString() => nameof(ForgotPassword);
+    public override string ToString() => nameof(ForgottenMemberPassword);
 }
 
 /// <summary>The verified account that a forgotten password belongs to; none for an email without one.</summary>
@@ -22,17 +22,17 @@ public sealed record ForgetfulMember(MemberCredentials? Credentials);
 /// <summary><c>POST /api/v1/tenant/auth/password/forgot</c>: a mail with a token, if there is an account; the same answer and time if not.</summary>
 public static class ForgotMemberPassword
 {
-    public static ProblemDetails Validate(ForgotPassword? command) =>
+    public static ProblemDetails Validate(ForgottenMemberPassword? command) =>
         command is null ? Body.Missing() : MemberInput.EmailErrors(command.Email).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
 
-    public static async Task<ForgetfulMember> LoadAsync(ForgotPassword command, IDocumentSession session, LookupKey lookup, CancellationToken cancellation) =>
+    public static async Task<ForgetfulMember> LoadAsync(ForgottenMemberPassword command, IDocumentSession session, LookupKey lookup, CancellationToken cancellation) =>
         new(await MemberCredentials.VerifiedAsync(session, Emails.IndexOfMember(lookup, command.Email!), cancellation));
 
     /// <summary>Without an account the same rows are written: a token of nobody's and a mail to nobody.</summary>
     [WolverinePost("/api/v1/tenant/auth/password/forgot", OperationId = "forgotMemberPassword"), NotTenanted, AllowAnonymous]
     [ProducesResponseType<MailSentView>(202)]
     public static (Reply, Changes, OutgoingMessages) Post(
-        ForgotPassword command, ForgetfulMember member, LookupKey lookup, MasterKey master, MailSettings mails, SecurityLog log, HttpContext http, TimeProvider time)
+        ForgottenMemberPassword command, ForgetfulMember member, LookupKey lookup, MasterKey master, MailSettings mails, SecurityLog log, HttpContext http, TimeProvider time)
     {
         var now = time.GetUtcNow();
         var (tenantId, id) = member.Credentials is { } known ? (known.TenantId, known.Id) : (Guid.Empty, Guid.NewGuid());
@@ -48,9 +48,9 @@ public static class ForgotMemberPassword
 }
 
 /// <summary>Body of <c>tenant/auth/password/reset</c>: the token of the mail.</summary>
-public sealed record ResetPassword(string? Token, string? Password)
+public sealed record MemberPasswordReset(string? Token, string? Password)
 {
-    public override string ToString() => nameof(ResetPassword);
+    public override string ToString() => nameof(MemberPasswordReset);
 }
 
 public sealed record PasswordChangedView(bool PasswordChanged = true);
@@ -74,13 +74,13 @@ public sealed record NewMemberPassword(MemberCredentials Credentials, string Has
 /// <summary><c>POST /api/v1/tenant/auth/password/reset</c>: a new password for the mail's token. Ends every login of the member.</summary>
 public static class ResetMemberPassword
 {
-    public static ProblemDetails Validate(ResetPassword? command) =>
+    public static ProblemDetails Validate(MemberPasswordReset? command) =>
         command is null ? Body.Missing() : MemberInput.TokenErrors(command.Token).Concat(MemberInput.PasswordErrors(command.Password)).ToArray() is { Length: > 0 } errors
             ? Problems.Validation(errors)
             : WolverineContinue.NoProblems;
 
     public static async Task<(NewMemberPassword?, ProblemDetails)> LoadAsync(
-        ResetPassword command, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, TimeProvider time, CancellationToken cancellation)
+        MemberPasswordReset command, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, TimeProvider time, CancellationToken cancellation)
     {
         // Before anything is locked.
         var hash = await passwords.HashAsync(command.Password!, cancellation);
@@ -92,7 +92,7 @@ public static class ResetMemberPassword
 
     [WolverinePost("/api/v1/tenant/auth/password/reset", OperationId = "resetMemberPassword"), NotTenanted, AllowAnonymous]
     [ProducesResponseType<PasswordChangedView>(200)]
-    public static (Reply, Changes) Post(ResetPassword command, NewMemberPassword password, SecurityLog log, HttpContext http)
+    public static (Reply, Changes) Post(MemberPasswordReset command, NewMemberPassword password, SecurityLog log, HttpContext http)
     {
         log.Write(SecurityEvent.PasswordReset, http, ("kind", "member"), ("tenant", password.Credentials.TenantId), ("member", password.Credentials.Id));
         return (Reply.Ok(new PasswordChangedView()) with { ChangesCredentials = true }, password.Change());
@@ -100,15 +100,15 @@ public static class ResetMemberPassword
 }
 
 /// <summary>Body of <c>tenant/auth/password</c>.</summary>
-public sealed record ChangePassword(string? CurrentPassword, string? NewPassword)
+public sealed record MemberPasswordChange(string? CurrentPassword, string? NewPassword)
 {
-    public override string ToString() => nameof(ChangePassword);
+    public override string ToString() => nameof(MemberPasswordChange);
 }
 
 /// <summary><c>POST /api/v1/tenant/auth/password</c>: another password. Ends every login of the member; the answer begins a new one.</summary>
 public static class ChangeMemberPassword
 {
-    public static ProblemDetails Validate(ChangePassword? command)
+    public static ProblemDetails Validate(MemberPasswordChange? command)
     {
         if (command is null) return Body.Missing();
         var errors = MemberInput.PasswordErrors(command.NewPassword, "new_password").ToList();
@@ -117,7 +117,7 @@ public static class ChangeMemberPassword
     }
 
     public static async Task<(NewMemberPassword?, ProblemDetails)> LoadAsync(
-        ChangePassword command, IDocumentSession session, Passwords passwords, SecurityLog log, HttpContext http, CancellationToken cancellation)
+        MemberPasswordChange command, IDocumentSession session, Passwords passwords, SecurityLog log, HttpContext http, CancellationToken cancellation)
     {
         var credentials = await session.LoadAsync<MemberCredentials>(http.User.MemberId(), cancellation);
         if (command.CurrentPassword!.Length > MemberInput.MaxPassword || !await passwords.VerifyAsync(command.CurrentPassword, credentials?.PasswordHash, cancellation))
@@ -131,7 +131,7 @@ public static class ChangeMemberPassword
 
     [WolverinePost("/api/v1/tenant/auth/password", OperationId = "changeMemberPassword"), Authorize(Policies.VerifiedMember)]
     [ProducesResponseType<MemberTokenView>(200)]
-    public static (Reply, Changes) Post(ChangePassword command, NewMemberPassword password, LookupKey lookup, Tokens tokens, SecurityLog log, HttpContext http, TimeProvider time)
+    public static (Reply, Changes) Post(MemberPasswordChange command, NewMemberPassword password, LookupKey lookup, Tokens tokens, SecurityLog log, HttpContext http, TimeProvider time)
     {
         var refresh = RefreshToken.NewFamily(Audience.Member, password.Credentials.Id, password.Credentials.TenantId, time.GetUtcNow());
         var changes = password.Change();

@@ -20,6 +20,8 @@ public sealed class Authentication : IAuthorizationMiddlewareResultHandler
 
     private static ProblemDetails Missing(HttpContext context, AuthorizationPolicy policy)
     {
+        // A key that is all that it can be, and may not do this.
+        if (policy.Requirements.OfType<SecretKeyOnly>().Any()) return context.User.FindFirst(Actor.KeyKindClaim)?.Value == "publishable" ? Problems.Forbidden() : Problems.InvalidApiKey();
         var demanded = policy.Requirements.OfType<CredentialRequirement>().FirstOrDefault();
         // A key's id that proves nothing was sent where a proven key, or a user, was needed.
         if (demanded is null && context.User.HasClaim(c => c.Type == Actor.KeyClaim)) return Problems.InvalidApiKey();

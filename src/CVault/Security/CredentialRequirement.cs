@@ -20,6 +20,16 @@ public sealed record CredentialRequirement(bool Key, bool ProvenKey, bool User) 
     }
 }
 
+/// <summary>A secret API key, with its secret.</summary>
+public sealed record SecretKeyOnly : IAuthorizationRequirement, IAuthorizationHandler
+{
+    public Task HandleAsync(AuthorizationHandlerContext context)
+    {
+        if (context.User.FindFirstValue(Actor.KeyKindClaim) is "secret") context.Succeed(this);
+        return Task.CompletedTask;
+    }
+}
+
 /// <summary>An API key that proves itself, or a user's token.</summary>
 public sealed record AnyCredential : IAuthorizationRequirement, IAuthorizationHandler
 {

@@ -50,8 +50,9 @@ public static class DataKeys
         return keys;
     }
 
-    /// <summary>Erases the key, and with it all that was sealed under it.</summary>
-    public static IMartenOp Erase(Guid id) => MartenOps.QueueSqlCommand($"delete from {Database.Schema}.data_keys where user_id = ?", id);
+    /// <summary>Erases the person: nothing that was sealed for them can be opened any more.</summary>
+    public static IMartenOp Erase(Guid userId, string tenantId) => MartenOps.QueueSqlCommand(
+        $"delete from {Database.Schema}.data_keys where user_id = ? and tenant_id = ?", userId, tenantId);
 
     /// <summary>The user's key, and one of the user's quota (<see cref="Quotas.TryTakeAsync"/>), in one statement of the session's transaction.</summary>
     /// <returns>A null key as <see cref="LoadAsync"/>; not taken when the limit is reached.</returns>

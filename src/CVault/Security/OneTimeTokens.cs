@@ -18,6 +18,9 @@ public enum OneTimeKind
     /// <summary>Makes whoever has it a member.</summary>
     MemberInvitation,
 
+    /// <summary>Proves that an end user reads the mails of the address they sign up with.</summary>
+    UserEmail,
+
     /// <summary>Sets an end user's password anew.</summary>
     UserPassword,
 }

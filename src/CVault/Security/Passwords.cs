@@ -7,39 +7,82 @@ namespace CVault.Security;
 
 /// <summary>
 /// Passwords by Argon2id (RFC 9106) at OWASP's parameters: 19 MiB, 2 passes, 1 lane. Stored in PHC form,
-/// <c>$argon2id$v=19$m=19456,t=2,p=1$salt$hash</c>. As many are computed at once as there are cores, so that a flood
-/// of logins costs waiting, not memory.
+/// <c>$argon2id$v=19$m=19456,t=2,p=1$salt$hash</c>. As many are computed at once as there are cores, and a bounded
+/// number wait for a bounded time; a flood of logins is refused with 429, and costs neither memory nor others' time.
 /// </summary>
 public sealed class Passwords : IDisposable
 {
+    /// <summary>In Unicode code points, as NIST SP 800-63B counts them: what a user sees as one character is at least one.</summary>
+    public const int Least = 8, Most = 128;
+
+    /// <summary>How many requests of this process may wait for a core, and how long each.</summary>
+    public const int Places = 64;
+
     private const int MemoryKiB = 19456, Passes = 2, SaltSize = 16, HashSize = 32;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private static readonly string Prefix = string.Create(CultureInfo.InvariantCulture, $"$argon2id$v=19$m={MemoryKiB},t={Passes},p=1$");
-    private readonly SemaphoreSlim cores = new(Environment.ProcessorCount);
+    private readonly SemaphoreSlim cores = new(AtOnce);
     private readonly string decoy;
+    private int waiting;
 
     public Passwords() => decoy = Encode(RandomNumberGenerator.GetBytes(SaltSize), new byte[HashSize]);
 
+    /// <summary>How many are computed at the same time: one a core.</summary>
+    public static int AtOnce => Environment.ProcessorCount;
+
     public void Dispose() => cores.Dispose();
 
+    /// <summary>What is wrong with a password that somebody chose; empty when nothing is. Any characters, in any composition.</summary>
+    /// <param name="password">The password.</param>
+    /// <param name="email">Its owner's, where it is known: too easy to guess to be a password.</param>
+    /// <param name="field">The member of the body that the password stands in.</param>
+    public static IEnumerable<(string Field, string Message)> ErrorsOf(string? password, string? email, string field = "password")
+    {
+        if (password is null || LengthOf(password) is < Least or > Most)
+        {
+            yield return (field, $"{Least} to {Most} characters.");
+            yield break;
+        }
+
+        if (CommonPasswords.Contains(password.Normalized())) yield return (field, "This password is among the most common ones, which are guessed first. Choose another.");
+        if (email?.Trim() is { Length: > 0 } own && (Same(password, own) || Same(password, own.Split('@')[0]))) yield return (field, "The email address is no password. Choose another.");
+
+        static bool Same(string password, string email) => string.Equals(password.Trim(), email, StringComparison.OrdinalIgnoreCase);
+    }
+
+    /// <summary>Whether it can be anyone's password at all. What is longer is not worth hashing.</summary>
+    public static bool IsPossible(string? password) => password is not null && password.Length <= 2 * Most && LengthOf(password) <= Most;
+
+    /// <summary>Whether a hash was made with less than today's parameters, so that it should be made anew at the next login.</summary>
+    public static bool IsOutdated(string hash) => !hash.StartsWith(Prefix, StringComparison.Ordinal);
+
+    /// <exception cref="ProblemException">Too many wait: RATE_LIMITED.</exception>
     public async Task<string> HashAsync(string password, CancellationToken cancellation)
     {
         var salt = RandomNumberGenerator.GetBytes(SaltSize);
-        return Encode(salt, await ComputeAsync(password, salt, MemoryKiB, Passes, cancellation));
+        return Encode(salt, await ComputeAsync(password.Normalized(), salt, MemoryKiB, Passes, cancellation));
     }
 
     /// <summary>Costs the same whether there is a hash to compare with or not, so that time tells nothing.</summary>
+    /// <exception cref="ProblemException">Too many wait: RATE_LIMITED.</exception>
     public async Task<bool> VerifyAsync(string password, string? hash, CancellationToken cancellation)
     {
         // $argon2id$v=19$m=…,t=…,p=1$salt$hash: what was hashed with other parameters than today's is verified with its own.
         var fields = (hash ?? decoy).Split('$');
         var parameters = fields[3].Split(',').Select(p => long.Parse(p.AsSpan(2), CultureInfo.InvariantCulture)).ToArray();
-        var computed = await ComputeAsync(password, FromUnpadded(fields[4]), parameters[0], parameters[1], cancellation);
-        return CryptographicOperations.FixedTimeEquals(computed, FromUnpadded(fields[5])) && hash is not null;
+        // As it was typed too: what was hashed before passwords were normalized is still somebody's password.
+        foreach (var text in new[] { password.Normalized(), password }.Distinct())
+        {
+            var computed = await ComputeAsync(text, FromUnpadded(fields[4]), parameters[0], parameters[1], cancellation);
+            if (CryptographicOperations.FixedTimeEquals(computed, FromUnpadded(fields[5])) && hash is not null) return true;
+        }
+
+        return false;
     }
 
-    private async Task<byte[]> ComputeAsync(string password, byte[] salt, long memoryKiB, long passes, CancellationToken cancellation)
+    private async Task<byte[]> ComputeAsync(string text, byte[] salt, long memoryKiB, long passes, CancellationToken cancellation)
     {
-        await cores.WaitAsync(cancellation);
+        await EnterAsync(cancellation);
         try
         {
             return await Task.Run(() =>
@@ -48,7 +91,7 @@ public sealed class Passwords : IDisposable
                 {
                     DegreeOfParallelism = 1, MemorySize = memoryKiB, NumberOfPasses = passes,
                 });
-                return argon2.DeriveBytes(Encoding.UTF8.GetBytes(password), salt, HashSize);
+                return argon2.DeriveBytes(Encoding.UTF8.GetBytes(text), salt, HashSize);
             }, cancellation);
         }
         finally
@@ -56,6 +99,21 @@ public sealed class Passwords : IDisposable
             cores.Release();
         }
     }
+
+    private async Task EnterAsync(CancellationToken cancellation)
+    {
+        if (cores.Wait(0, cancellation)) return;
+        try
+        {
+            if (Interlocked.Increment(ref waiting) > Places || !await cores.WaitAsync(Patience, cancellation)) throw new ProblemException(Problems.RateLimited());
+        }
+        finally
+        {
+            Interlocked.Decrement(ref waiting);
+        }
+    }
+
+    private static int LengthOf(string password) => password.EnumerateRunes().Count();
 
     private static string Encode(byte[] salt, byte[] hash) => Prefix + Unpadded(salt) + "$" + Unpadded(hash);
 

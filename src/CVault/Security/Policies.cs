@@ -9,6 +9,9 @@ public static class Policies
     /// <summary>A tenant's server (key and secret) or its app (publishable key alone).</summary>
     public const string ApiKey = "api-key";
 
+    /// <summary>A tenant's server alone: key and secret.</summary>
+    public const string SecretKey = "secret-key";
+
     /// <summary>A logged-in user, with an API key of the same tenant beside the token.</summary>
     public const string User = "user";
 

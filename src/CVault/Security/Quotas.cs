@@ -43,6 +43,16 @@ public static class Quotas
         return await reader.ReadAsync(cancellation);
     }
 
+    /// <summary>Lets the subject have no more, whatever its limit. Must run inside the session's transaction; whoever is taking one now is waited for.</summary>
+    public static async Task CloseAsync(IDocumentSession session, Guid subject, CancellationToken cancellation)
+    {
+        await session.BeginTransactionAsync(cancellation);
+        await using var command = new NpgsqlCommand(
+            $"insert into {Database.Schema}.quotas (subject, used) values ($1, {int.MaxValue}) on conflict (subject) do update set used = {int.MaxValue}");
+        command.Parameters.Add(new() { Value = subject });
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+    }
+
     /// <summary>Gives one back, with the commit.</summary>
     public static IMartenOp Give(Guid subject) => MartenOps.QueueSqlCommand(
         $"update {Database.Schema}.quotas set used = used - 1 where subject = ? and used > 0", subject);

@@ -56,11 +56,12 @@ public sealed record RefreshToken(string Secret, Audience Audience, Guid Subject
         lookup.Hash(HashPurpose, Secret), TenantId.ToString(), Audience.ToString(), Subject, Family, ExpiresAt);
 
     /// <summary>Ends one login: its refresh tokens at once, its access tokens within seconds on every node.</summary>
-    public static IMartenOp End(Guid family) => MartenOps.QueueSqlCommand(
+    public static IMartenOp End(Guid family) => InTurn("family = ?", [family],
         $"with gone as (delete from {Database.Schema}.refresh_tokens where family = ? returning family) {SecurityFeed.EndGone}", family);
 
     /// <summary>Ends every login of a user or member but one: all of them when that one is empty.</summary>
-    public static IMartenOp EndAllOf(Guid subject, Guid exceptFamily = default) => MartenOps.QueueSqlCommand(
+    public static IMartenOp EndAllOf(Guid subject, Guid exceptFamily = default) => InTurn(
+        "user_id = ?", [subject],
         $"with gone as (delete from {Database.Schema}.refresh_tokens where user_id = ? and family <> ? returning family) {SecurityFeed.EndGone}", subject, exceptFamily);
 
     /// <summary>Whether the token was used, longer ago than the grace: somebody has a copy.</summary>
@@ -124,12 +125,25 @@ public sealed record RefreshToken(string Secret, Audience Audience, Guid Subject
 
     /// <summary>Ends the login that a refresh token belongs to, spent or not; nothing where it is unknown.</summary>
     /// <param name="tenantId">The caller's tenant.</param>
-    public static IMartenOp EndFamilyOf(LookupKey lookup, Audience audience, Guid tenantId, string secret) => MartenOps.QueueSqlCommand(
+    public static IMartenOp EndFamilyOf(LookupKey lookup, Audience audience, Guid tenantId, string secret) => InTurn(
+        "hash = ? and audience = ? and tenant_id = ?", [lookup.Hash(HashPurpose, secret), audience.ToString(), tenantId.ToString()],
         $"""
         with gone as (delete from {Database.Schema}.refresh_tokens where family in
           (select family from {Database.Schema}.refresh_tokens where hash = ? and audience = ? and tenant_id = ?) returning family)
         {SecurityFeed.EndGone}
         """, lookup.Hash(HashPurpose, secret), audience.ToString(), tenantId.ToString());
+
+    /// <summary>The lock in a statement before the other, which then sees what a refresh under way has added.</summary>
+    /// <param name="whose">The tokens whose families are to be locked.</param>
+    private static Changes InTurn(string whose, object[] whoseParameters, string sql, params object[] parameters)
+    {
+        var changes = new Changes();
+        // Deletes nothing, since the lock is never null. A select's row would be taken for the next command's answer.
+        changes.Add(MartenOps.QueueSqlCommand(
+            $"delete from {Database.Schema}.refresh_tokens where {whose} and pg_advisory_xact_lock(hashtextextended(family::text, 0)) is null", whoseParameters));
+        changes.Add(MartenOps.QueueSqlCommand(sql, parameters));
+        return changes;
+    }
 
     /// <summary>Deletes what no login can come of any more.</summary>
     public static async Task<int> SweepAsync(NpgsqlDataSource database, DateTimeOffset now, CancellationToken cancellation)

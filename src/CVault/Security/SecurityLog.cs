@@ -7,12 +7,17 @@ namespace CVault.Security;
 /// <summary>What the security log tells of. Its names are stable: alerts are built on them.</summary>
 public enum SecurityEvent
 {
-    SignedUp, EmailVerified, SignInSucceeded, SignInFailed, SignedOut, TokensRefreshed, RefreshTokenReused,
-    PasswordChanged, PasswordResetRequested, PasswordReset,
+    SignedUp, SignUpRequested, SignUpRefused, EmailVerified, SignInSucceeded, SignInFailed, SignedOut, TokensRefreshed, RefreshTokenReused,
+    PasswordChanged, PasswordResetRequested, PasswordReset, PasswordResetRefused,
     KeyIssued, KeyChanged, KeyRevoked, KeyUsed, KeyRefused, TokenRefused, AccessRefused, OperatorRefused, OperatorAction,
-    MemberInvited, MemberJoined, MemberRoleChanged, MemberRemoved, IssuerChanged,
+    MemberInvited, MemberJoined, MemberRoleChanged, MemberRemoved, UserDeleted, IssuerChanged,
     LimitExceeded, HostKeyChanged, SigningKeyChanged,
 }
+
+/// <summary>What the security log is to be told once a command is committed.</summary>
+/// <param name="User">Whom it is about, where that is known.</param>
+/// <param name="Method">How they signed in: <c>password</c>, <c>external</c> or <c>oidc</c>.</param>
+public sealed record Noted(SecurityEvent What, Guid? User = null, string? Method = null);
 
 /// <summary>
 /// One line an event of interest to whoever watches over CVault: who, in which tenant, from where, in which request.

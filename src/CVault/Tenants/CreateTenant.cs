@@ -45,7 +45,7 @@ public static class CreateTenant
             {
                 Id = view.Id, Name = view.Name, Status = view.Status, BandwidthLimitGb = view.BandwidthLimitGb, UserLimit = view.UserLimit,
                 MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute, LeasePolicy = view.LeasePolicy, LeaseIdleDays = view.LeaseIdleDays,
-                KeyCustody = view.KeyCustody, WhitelabelConfig = view.WhitelabelConfig, CreatedAt = view.CreatedAt,
+                KeyCustody = view.KeyCustody, EmailVerification = view.EmailVerification, WhitelabelConfig = view.WhitelabelConfig, CreatedAt = view.CreatedAt,
                 ApiKey = secretKey.Id, ApiSecret = secret, PublishableKey = publishable.Id,
             }),
             MartenOps.StartStream<Tenant>(id, id.ToString(), created,

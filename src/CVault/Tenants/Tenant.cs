@@ -15,6 +15,14 @@ public enum LeasePolicy { Sticky, Ephemeral }
 /// <summary>Who makes a device's private key: CVault, so that a config is ready to use, or the client, so that CVault never sees it.</summary>
 public enum KeyCustody { Managed, Client }
 
+/// <summary>Whether a user must prove that an email is theirs before they can register with it.</summary>
+public enum EmailVerification { Off, Required }
+
+/// <summary>Who else says who a tenant's users are: an OpenID provider, whose ID tokens are exchanged for ours.</summary>
+/// <param name="Issuer">Its <c>iss</c>, under which its discovery document stands.</param>
+/// <param name="ClientId">The <c>aud</c> that its tokens must have.</param>
+public sealed record IdentityProvider(string Issuer, string ClientId);
+
 /// <summary>The numbers and choices of a tenant that operators set.</summary>
 /// <param name="BandwidthLimitGb">Decimal gigabytes a calendar month (UTC); null is unlimited, 0 is none.</param>
 /// <param name="UserLimit">How many users; null is unlimited, 0 is none.</param>
@@ -24,6 +32,7 @@ public enum KeyCustody { Managed, Client }
 /// <param name="KeyCustody">Who makes private keys; <see cref="KeyCustody.Client"/> demands it of every device.</param>
 /// <param name="WhitelabelConfig">The tenant's branding, as it was sent: a JSON object.</param>
 /// <param name="LeaseIdleDays">After how many days without a handshake a device loses its address, 1 to 3650; null: never.</param>
+/// <param name="EmailVerification">Whether users register with verified emails only.</param>
 public sealed record TenantSettings(
     int? BandwidthLimitGb = null,
     int? UserLimit = null,
@@ -32,7 +41,8 @@ public sealed record TenantSettings(
     LeasePolicy LeasePolicy = LeasePolicy.Sticky,
     KeyCustody KeyCustody = KeyCustody.Managed,
     JsonElement? WhitelabelConfig = null,
-    int? LeaseIdleDays = null)
+    int? LeaseIdleDays = null,
+    EmailVerification EmailVerification = EmailVerification.Off)
 {
     /// <summary>Equal in every member; two JSON elements are never equal as records compare them.</summary>
     public bool SameAs(TenantSettings other) =>
@@ -74,8 +84,14 @@ public sealed record TenantSuspended(string Reason);
 /// <summary>The tenant may work again, as <paramref name="Status"/>; its peers return.</summary>
 public sealed record TenantReinstated(TenantStatus Status);
 
+/// <summary>From here on ID tokens of this provider sign users in, and no other's.</summary>
+public sealed record IdentityProviderRegistered(IdentityProvider Provider);
+
+/// <summary>No ID token signs anyone in any more.</summary>
+public sealed record IdentityProviderRemoved;
+
 /// <summary>A business customer. Its stream's id is its tenant id.</summary>
-public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset CreatedAt)
+public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset CreatedAt, IdentityProvider? IdentityProvider = null)
 {
     /// <summary>Whether the owner's email is still to be verified: then its API keys open nothing, and members may only read.</summary>
     public bool Unverified { get; init; }
@@ -100,6 +116,10 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
     public Tenant Apply(TenantRenamed e) => this with { Name = e.Name };
 
     public Tenant Apply(TenantSettingsChanged e) => this with { Settings = e.Settings };
+
+    public Tenant Apply(IdentityProviderRegistered e) => this with { IdentityProvider = e.Provider };
+
+    public Tenant Apply(IdentityProviderRemoved _) => this with { IdentityProvider = null };
 
     public Tenant Apply(TenantSuspended _) => this with { Status = TenantStatus.Suspended };
 

@@ -17,6 +17,7 @@ public sealed class TenantChanges
     public string? LeasePolicy { get; init; }
     public JsonElement LeaseIdleDays { get; init; }
     public string? KeyCustody { get; init; }
+    public string? EmailVerification { get; init; }
     public JsonElement WhitelabelConfig { get; init; }
 
     /// <summary>What is wrong with the shape; empty when nothing is.</summary>
@@ -30,6 +31,7 @@ public sealed class TenantChanges
         if (Status is not null && !Names.TryParse<TenantStatus>(Status, out _)) yield return ("status", OneOf<TenantStatus>());
         if (LeasePolicy is not null && !Names.TryParse<LeasePolicy>(LeasePolicy, out _)) yield return ("lease_policy", OneOf<LeasePolicy>());
         if (KeyCustody is not null && !Names.TryParse<KeyCustody>(KeyCustody, out _)) yield return ("key_custody", OneOf<KeyCustody>());
+        if (EmailVerification is not null && !Names.TryParse<EmailVerification>(EmailVerification, out _)) yield return ("email_verification", OneOf<EmailVerification>());
         if (LeaseIdleDays.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null)
             && !(LeaseIdleDays.ValueKind == JsonValueKind.Number && LeaseIdleDays.TryGetInt32(out var days) && days is >= 1 and <= 3650))
         {
@@ -65,6 +67,7 @@ public sealed class TenantChanges
         LeasePolicy = Names.TryParse<LeasePolicy>(LeasePolicy, out var lease) ? lease : old.LeasePolicy,
         LeaseIdleDays = Number(LeaseIdleDays, old.LeaseIdleDays),
         KeyCustody = Names.TryParse<KeyCustody>(KeyCustody, out var custody) ? custody : old.KeyCustody,
+        EmailVerification = Names.TryParse<EmailVerification>(EmailVerification, out var verification) ? verification : old.EmailVerification,
         WhitelabelConfig = WhitelabelConfig.ValueKind switch
         {
             JsonValueKind.Undefined => old.WhitelabelConfig,

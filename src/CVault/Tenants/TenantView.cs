@@ -25,6 +25,9 @@ public record TenantView
 
     /// <summary><c>managed</c> or <c>client</c>.</summary>
     public required string KeyCustody { get; init; }
+
+    /// <summary><c>off</c> or <c>required</c>.</summary>
+    public required string EmailVerification { get; init; }
     public required object WhitelabelConfig { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
 
@@ -40,6 +43,7 @@ public record TenantView
         LeasePolicy = Names.Of(t.Settings.LeasePolicy),
         LeaseIdleDays = t.Settings.LeaseIdleDays,
         KeyCustody = Names.Of(t.Settings.KeyCustody),
+        EmailVerification = Names.Of(t.Settings.EmailVerification),
         WhitelabelConfig = t.Settings.WhitelabelConfig is { } json ? json : JsonDocument.Parse("{}").RootElement,
         CreatedAt = t.CreatedAt,
     };

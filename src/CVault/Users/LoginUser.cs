@@ -1,6 +1,7 @@
 using CVault.Security;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Wolverine.Http;
 using Wolverine.Marten;
@@ -20,17 +21,18 @@ public static class LoginUser
     }
 
     public static async Task<(UserCredentials?, ProblemDetails)> LoadAsync(
-        EmailAndPassword command, IDocumentSession session, LookupKey lookup, Passwords passwords, CancellationToken cancellation)
+        EmailAndPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, Passwords passwords, SecurityLog log, CancellationToken cancellation)
     {
         UserCredentials? credentials = null;
-        if (command.Email!.Length <= 254 && command.Password!.Length <= EmailAndPassword.MaxPassword)
+        if (command.Email!.Length <= 254 && Passwords.IsPossible(command.Password))
         {
             var index = Emails.IndexOf(lookup, session.TenantId, command.Email);
             credentials = await session.Query<UserCredentials>().FirstOrDefaultAsync(c => c.EmailIndex == index, cancellation);
-            if (await passwords.VerifyAsync(command.Password, credentials?.PasswordHash, cancellation)) return (credentials, WolverineContinue.NoProblems);
+            if (await IsRightAsync(credentials, command.Password!, session, passwords, cancellation)) return (credentials, WolverineContinue.NoProblems);
         }
 
-        return (credentials, Problems.InvalidCredentials());
+        log.Write(SecurityEvent.SignInFailed, http, ("method", "password"), ("user", credentials?.Id));
+        return (null, Problems.InvalidCredentials());
     }
 
     [WolverinePost("/api/v1/auth/login", OperationId = "loginUser"), Authorize(Policies.ApiKey)]
@@ -39,7 +41,18 @@ public static class LoginUser
     {
         var refresh = RefreshToken.NewFamily(Audience.User, credentials.Id, Guid.Parse(session.TenantId), time.GetUtcNow());
         return (
-            Reply.Ok(TokenView.Of(refresh, tokens)),
+            Reply.Ok(TokenView.Of(refresh, tokens)) with { Noted = new(SecurityEvent.SignInSucceeded, credentials.Id, "password") },
             refresh.Store(lookup));
+    }
+
+    /// <summary>Whether the password is right, and still is at the commit. One that was hashed with less than today's parameters is hashed anew.</summary>
+    private static async Task<bool> IsRightAsync(UserCredentials? credentials, string password, IDocumentSession session, Passwords passwords, CancellationToken cancellation)
+    {
+        if (!await passwords.VerifyAsync(password, credentials?.PasswordHash, cancellation)) return false;
+        if (!Passwords.IsOutdated(credentials!.PasswordHash!)) return await credentials.HoldAsync(session, cancellation);
+        if (await credentials.ReplaceHashAsync(session, await passwords.HashAsync(password, cancellation), cancellation)) return true;
+        // Another login of theirs was faster, or they changed their password meanwhile.
+        return await session.LoadAsync<UserCredentials>(credentials.Id, cancellation) is { } now
+            && await passwords.VerifyAsync(password, now.PasswordHash, cancellation) && await now.HoldAsync(session, cancellation);
     }
 }

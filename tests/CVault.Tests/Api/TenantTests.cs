@@ -8,12 +8,12 @@ public sealed class TenantTests(Stack stack)
     [Fact]
     public async Task a_new_tenant_is_shown_with_its_keys_this_once()
     {
-        var created = (await CreateAsync(new { name = " Acme Ltd ", bandwidth_limit_gb = 100, user_limit = 10, max_devices_per_user = 3, requests_per_minute = 600, lease_policy = "ephemeral", key_custody = "client", whitelabel_config = new { color = "#ff0000" } }))
+        var created = (await CreateAsync(new { name = " Acme Ltd ", bandwidth_limit_gb = 100, user_limit = 10, max_devices_per_user = 3, requests_per_minute = 600, lease_policy = "ephemeral", key_custody = "client", email_verification = "required", whitelabel_config = new { color = "#ff0000" } }))
             .Is(HttpStatusCode.Created);
         Assert.Equal("/admin/tenants/" + created.Text("id"), created.Headers["Location"]);
         Assert.Equal(
-            ["Acme Ltd", "active", "100", "10", "3", "600", "ephemeral", "client", """{"color":"#ff0000"}"""],
-            new[] { "name", "status", "bandwidth_limit_gb", "user_limit", "max_devices_per_user", "requests_per_minute", "lease_policy", "key_custody" }.Select(created.Text).Append(created.Json["whitelabel_config"]!.ToJsonString()));
+            ["Acme Ltd", "active", "100", "10", "3", "600", "ephemeral", "client", "required", """{"color":"#ff0000"}"""],
+            new[] { "name", "status", "bandwidth_limit_gb", "user_limit", "max_devices_per_user", "requests_per_minute", "lease_policy", "key_custody", "email_verification" }.Select(created.Text).Append(created.Json["whitelabel_config"]!.ToJsonString()));
         Assert.All(new[] { "api_key", "api_secret", "publishable_key" }, key => Assert.NotEmpty(created.Text(key)));
         Assert.Equal(DateTimeOffset.UtcNow, DateTimeOffset.Parse(created.Text("created_at")), TimeSpan.FromMinutes(5));
 
@@ -33,7 +33,7 @@ public sealed class TenantTests(Stack stack)
     {
         var created = await CreateAsync(new { name = "Plain" });
         Assert.Equal((null, null, null), (created.Json["bandwidth_limit_gb"], created.Json["user_limit"], created.Json["requests_per_minute"]));
-        Assert.Equal(["5", "sticky", "managed"], new[] { "max_devices_per_user", "lease_policy", "key_custody" }.Select(created.Text));
+        Assert.Equal(["5", "sticky", "managed", "off"], new[] { "max_devices_per_user", "lease_policy", "key_custody", "email_verification" }.Select(created.Text));
         Assert.Equal("{}", created.Json["whitelabel_config"]!.ToJsonString());
     }
 
@@ -61,6 +61,7 @@ public sealed class TenantTests(Stack stack)
     [InlineData("""{"status":"deleted","user_limit":-1}""", "status,user_limit")]
     [InlineData("""{"bandwidth_limit_gb":"much"}""", "bandwidth_limit_gb")]
     [InlineData("""{"max_devices_per_user":-1,"lease_policy":"x","key_custody":"y"}""", "key_custody,lease_policy,max_devices_per_user")]
+    [InlineData("""{"email_verification":"sometimes"}""", "email_verification")]
     [InlineData("""{"whitelabel_config":[1]}""", "whitelabel_config")]
     public async Task bad_members_are_named_and_change_nothing(string body, string fields)
     {

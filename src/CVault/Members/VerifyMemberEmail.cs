@@ -13,9 +13,9 @@ using Wolverine.Marten;
 namespace CVault.Members;
 
 /// <summary>Body of <c>tenant/auth/verify</c>: the token of the mail.</summary>
-public sealed record VerifyEmail(string? Token)
+public sealed record VerifyMemberEmail(string? Token)
 {
-    public override string ToString() => nameof(VerifyEmail);
+    public override string ToString() => nameof(VerifyMemberEmail);
 }
 
 public sealed record EmailVerifiedView(bool EmailVerified = true);
@@ -23,12 +23,12 @@ public sealed record EmailVerifiedView(bool EmailVerified = true);
 /// <summary><c>POST /api/v1/tenant/auth/verify</c>: the email is its owner's, and the tenant is open.</summary>
 public static class VerifyEmailEndpoint
 {
-    public static ProblemDetails Validate(VerifyEmail? command) =>
+    public static ProblemDetails Validate(VerifyMemberEmail? command) =>
         command is null ? Body.Missing() : MemberInput.TokenErrors(command.Token).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
 
     /// <summary>The tenant and the member's credentials. Where another account verified the email first, the commit is refused.</summary>
     public static async Task<(IEventStream<Tenant>?, MemberCredentials?, ProblemDetails)> LoadAsync(
-        VerifyEmail command, IDocumentSession session, LookupKey lookup, MasterKey master, TimeProvider time, CancellationToken cancellation)
+        VerifyMemberEmail command, IDocumentSession session, LookupKey lookup, MasterKey master, TimeProvider time, CancellationToken cancellation)
     {
         if (await OneTimeTokens.SpendAsync(session, OneTimeKind.MemberEmail, command.Token!, lookup, master, time.GetUtcNow(), cancellation) is not { } spent
             || await session.LoadAsync<MemberCredentials>(spent.Subject, cancellation) is not { } credentials)
@@ -41,7 +41,7 @@ public static class VerifyEmailEndpoint
 
     [WolverinePost("/api/v1/tenant/auth/verify", OperationId = "verifyEmail"), NotTenanted, AllowAnonymous]
     [ProducesResponseType<EmailVerifiedView>(200)]
-    public static (Reply, Changes) Post(VerifyEmail command, IEventStream<Tenant> stream, MemberCredentials credentials, SecurityLog log, HttpContext http)
+    public static (Reply, Changes) Post(VerifyMemberEmail command, IEventStream<Tenant> stream, MemberCredentials credentials, SecurityLog log, HttpContext http)
     {
         var changes = new Changes();
         changes.Append(stream, new MemberEmailVerified(credentials.Id));
