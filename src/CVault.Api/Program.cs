@@ -85,6 +85,7 @@ var app = builder.Build();
 app.UseRequestIds();
 app.UseProblems();
 app.UseRouting();
+app.UseCors();
 app.UseUnroutedAnswers();
 app.UseBufferedPosts();
 app.UseAuthentication();

@@ -9,6 +9,7 @@ using CVault.Tenants;
 using CVault.Users;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.DataProtection;
 using Wolverine.Http;
 using Wolverine.Runtime.Agents;
@@ -21,6 +22,7 @@ public static class Services
     /// <summary>The types that request bodies are read into.</summary>
     public static readonly Type[] Bodies =
         [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect),
+            typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey),
             typeof(SignUp), typeof(VerifyEmail), typeof(MemberLogIn), typeof(RefreshMember), typeof(ForgotPassword), typeof(ResetPassword), typeof(ChangePassword),
             typeof(ChangeRole), typeof(InviteMember), typeof(AcceptInvitation), typeof(SettingsChanges)];
 
@@ -36,6 +38,9 @@ public static class Services
         services.AddSingleton(s => new Tokens(s.GetRequiredService<SigningKeys>(), settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<SecurityFeed>();
         services.AddSingleton<CredentialCache>();
+        services.AddSingleton<Origins>();
+        services.AddSingleton<ICorsPolicyProvider>(s => s.GetRequiredService<Origins>());
+        services.AddCors();
         services.AddSingleton(new ServerDialer(settings.SshKey));
         services.AddSingleton<Startup>();
         services.AddSingleton<LookupKey>();

@@ -15,7 +15,6 @@ using JasperFx.MultiTenancy;
 using Marten;
 using Marten.Schema;
 using Marten.Schema.Indexing.Unique;
-using Npgsql;
 using Weasel.Core;
 using Weasel.Postgresql;
 
@@ -36,7 +35,9 @@ public static class Configuration
         store.AutoCreateSchemaObjects = AutoCreate.CreateOrUpdate;
         store.UseSystemTextJsonForSerialization(EnumStorage.AsString, Casing.CamelCase);
         store.Policies.AllDocumentsAreMultiTenanted();
-        store.Logger(new NoParameters());
+        // Marten keeps row-level security where it believes in it; the policies are ours, and so is the setting (TenantWall).
+        store.Policies.ForAllDocuments(TenantWall.Keep);
+        store.Logger(new Walled());
         // Marten would repeat a commit that a deadlock ended, in a new transaction, which has nothing of what the first
         // had taken before its commit: the address, the quota, the idempotency claim. The caller repeats, whole.
         store.ConfigureWritePolly(_ => { });
@@ -60,6 +61,9 @@ public static class Configuration
     {
         events.MapEventType<TenantCreated>("tenant_created_v1");
         events.MapEventType<ApiKeyIssued>("api_key_issued_v1");
+        events.MapEventType<ApiKeyChanged>("api_key_changed_v1");
+        events.MapEventType<ApiKeyRotated>("api_key_rotated_v1");
+        events.MapEventType<ApiKeyRevoked>("api_key_revoked_v1");
         events.MapEventType<TenantRenamed>("tenant_renamed_v1");
         events.MapEventType<TenantSettingsChanged>("tenant_settings_changed_v1");
         events.MapEventType<TenantSuspended>("tenant_suspended_v1");
@@ -103,15 +107,18 @@ public static class Configuration
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
-        store.Schema.For<MemberCredentials>().UniqueIndex(UniqueIndexType.Computed, MemberLoginIndex, TenancyScope.Global, c => c.LoginIndex!);
-        store.Schema.For<MemberCredentials>().Index(c => c.EmailIndex);
-        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex);
-        store.Schema.For<Device>().UniqueIndex(UniqueIndexType.Computed, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
-        store.Schema.For<Device>().Index(d => d.UserId);
-        store.Schema.For<Session>().UniqueIndex(UniqueIndexType.Computed, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
-        store.Schema.For<Session>().Index(s => s.UserId);
-        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerNameIndex, TenancyScope.Global, s => s.LiveName!);
-        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerKeyIndex, TenancyScope.Global, s => s.LiveKey!);
+        store.Schema.For<MemberCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, MemberLoginIndex, TenancyScope.Global, c => c.LoginIndex!);
+        store.Schema.For<MemberCredentials>().Duplicate(c => c.EmailIndex);
+        store.Schema.For<ApiKey>().Index(k => k.TenantId);
+        // On columns, not on expressions of the JSON: behind row-level security PostgreSQL finds nothing by an index whose
+        // expression could leak what it reads (ops/decisions/0015).
+        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex);
+        store.Schema.For<Device>().UniqueIndex(UniqueIndexType.DuplicatedField, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
+        store.Schema.For<Device>().Duplicate(d => d.UserId);
+        store.Schema.For<Session>().UniqueIndex(UniqueIndexType.DuplicatedField, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
+        store.Schema.For<Session>().Duplicate(s => s.UserId);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.DuplicatedField, ServerNameIndex, TenancyScope.Global, s => s.LiveName!);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.DuplicatedField, ServerKeyIndex, TenancyScope.Global, s => s.LiveKey!);
     }
 
     private static void Tables(StoreOptions store)
@@ -147,20 +154,12 @@ public static class Configuration
 
     /// <summary>
     /// Marten's own logger prints each failed statement with its parameters, among them keyed hashes and sealed keys.
-    /// Whoever catches the exception logs what a log may hold.
+    /// Ours prints nothing, and is where a session's statements pass by that say whose they are.
     /// </summary>
-    private sealed class NoParameters : IMartenLogger, IMartenSessionLogger
+    private sealed class Walled : IMartenLogger
     {
-        public IMartenSessionLogger StartSession(IQuerySession session) => this;
+        public IMartenSessionLogger StartSession(IQuerySession session) => new TenantWall.Session(session);
         public void SchemaChange(string sql) { }
-        public void LogSuccess(NpgsqlCommand command) { }
-        public void LogFailure(NpgsqlCommand command, Exception ex) { }
-        public void LogSuccess(NpgsqlBatch batch) { }
-        public void LogFailure(NpgsqlBatch batch, Exception ex) { }
-        public void LogFailure(Exception ex, string message) { }
-        public void RecordSavedChanges(IDocumentSession session, Marten.Services.IChangeSet commit) { }
-        public void OnBeforeExecute(NpgsqlCommand command) { }
-        public void OnBeforeExecute(NpgsqlBatch batch) { }
     }
 
     private const string UserEmailIndex = "ux_user_email", MemberLoginIndex = "ux_member_login", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";

@@ -12,6 +12,7 @@ public static class Problems
     public static ProblemDetails Unauthenticated() => Of(401, "UNAUTHENTICATED", "A valid bearer token is needed.");
     public static ProblemDetails InvalidCredentials() => Of(401, "INVALID_CREDENTIALS", "The email or the password is wrong.");
     public static ProblemDetails Forbidden() => Of(403, "FORBIDDEN", "This credential may not do that.");
+    public static ProblemDetails OriginRefused() => Of(403, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not use this key. Add the origin to the key's allowed origins.");
     public static ProblemDetails TenantSuspended() => Of(403, "TENANT_SUSPENDED", "The account of this business is suspended.");
     public static ProblemDetails EmailUnverified() => Of(403, "EMAIL_UNVERIFIED", "The owner has yet to verify their email: the link is in the mail that was sent at sign-up.");
     public static ProblemDetails UserLimitExceeded() => Of(403, "USER_LIMIT_EXCEEDED", "The tenant has as many users as its plan allows.");

@@ -84,7 +84,7 @@ public static class SignUpEndpoint
         changes.Add(MartenOps.StartStream<Tenant>(tenantId, tenantId.ToString(),
             new TenantCreated(name, TenantStatus.Trial, Trial, now, SelfService: true),
             new MemberJoined(memberId, Role.Owner, dataKey.Seal(Emails.Purpose, email), EmailVerified: false, now),
-            new ApiKeyIssued(secretKey.Id, ApiKeyKind.Secret), new ApiKeyIssued(publishable.Id, ApiKeyKind.Publishable)));
+            secretKey.Issued(), publishable.Issued()));
         changes.Add(MartenOps.Insert(secretKey));
         changes.Add(MartenOps.Insert(publishable));
         changes.Add(MartenOps.Insert(new MemberCredentials(memberId, tenantId, Emails.IndexOfMember(lookup, email), LoginIndex: null, facts.PasswordHash)));

@@ -50,7 +50,16 @@ public sealed record TenantSettings(
 public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset At, bool SelfService = false);
 
 /// <summary>An API key was issued. The secret's keyed hash stands with the key, never here.</summary>
-public sealed record ApiKeyIssued(string KeyId, ApiKeyKind Kind);
+public sealed record ApiKeyIssued(string KeyId, ApiKeyKind Kind, string? Name = null, DateTimeOffset? ExpiresAt = null, string[]? AllowedOrigins = null);
+
+/// <summary>A key has another name, or is good for other web origins.</summary>
+public sealed record ApiKeyChanged(string KeyId, string? Name, string[]? AllowedOrigins);
+
+/// <summary>Another key took the place of this one, which works until <paramref name="ExpiresAt"/>.</summary>
+public sealed record ApiKeyRotated(string KeyId, string NewKeyId, DateTimeOffset ExpiresAt);
+
+/// <summary>The key works no more.</summary>
+public sealed record ApiKeyRevoked(string KeyId);
 
 public sealed record TenantRenamed(string Name);
 
@@ -66,7 +75,8 @@ public sealed record TenantSuspended(string Reason);
 public sealed record TenantReinstated(TenantStatus Status);
 
 /// <summary>A business customer. Its stream's id is its tenant id.</summary>
-public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset CreatedAt)
+/// <param name="Keys">Its API keys that are not revoked, with when they expire; what a limit on their number is decided on.</param>
+public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset CreatedAt, IReadOnlyDictionary<string, DateTimeOffset?>? Keys = null)
 {
     /// <summary>Whether the owner's email is still to be verified: then its API keys open nothing, and members may only read.</summary>
     public bool Unverified { get; init; }
@@ -118,6 +128,21 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
 
     /// <summary>Whether a member is the only owner, who can therefore neither leave nor become anything else.</summary>
     public bool IsLastOwner(Guid memberId) => Members.TryGetValue(memberId, out var member) && member.Role == Role.Owner && Members.Values.Count(m => m.Role == Role.Owner) == 1;
+
+    public Tenant Apply(IEvent<ApiKeyIssued> e) => this with
+    {
+        // Those long expired would only fill it.
+        Keys = new Dictionary<string, DateTimeOffset?>((Keys ?? new Dictionary<string, DateTimeOffset?>()).Where(k => k.Value is null || k.Value > e.Timestamp)) { [e.Data.KeyId] = e.Data.ExpiresAt },
+    };
+
+    public Tenant Apply(ApiKeyRotated e) => this with { Keys = new Dictionary<string, DateTimeOffset?>(Keys!) { [e.KeyId] = e.ExpiresAt } };
+
+    public Tenant Apply(ApiKeyRevoked e) => this with { Keys = new Dictionary<string, DateTimeOffset?>(Keys!.Where(k => k.Key != e.KeyId)) };
+
+    public Tenant Apply(ApiKeyChanged _) => this;
+
+    /// <summary>How many of its API keys work.</summary>
+    public int LiveKeys(DateTimeOffset now) => Keys?.Count(k => k.Value is null || k.Value > now) ?? 0;
 
     [JsonIgnore]
     public bool IsSuspended => Status == TenantStatus.Suspended;

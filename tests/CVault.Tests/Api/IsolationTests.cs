@@ -12,7 +12,7 @@ namespace CVault.Tests.Api;
 public sealed class IsolationTests(Stack stack)
 {
     /// <summary>What a call names. The unknown has the same shape as the victim's.</summary>
-    private sealed record Target(string DeviceId, string UserId, string TenantId, string ServerId);
+    private sealed record Target(string DeviceId, string UserId, string TenantId, string ServerId, string KeyId = "cvk_nobodys");
 
     /// <summary>How an operation is filled, and whether its ids name a thing of a user.</summary>
     private sealed record Call(string Path, object? Body = null, bool NamesAThing = false);
@@ -45,6 +45,11 @@ public sealed class IsolationTests(Stack stack)
         "getTenant" or "suspendTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal)),
         "updateTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal), new { status = "suspended" }),
         "listServers" or "listSigningKeys" or "rotateSigningKey" => new(path),
+        "listApiKeys" => new(path),
+        "createApiKey" => new(path, new { kind = "secret", name = "Not theirs" }),
+        "regenerateApiKey" => new(path),
+        "changeApiKey" => new(path.Replace("{keyId}", t.KeyId, StringComparison.Ordinal), new { name = "Not theirs" }),
+        "rotateApiKey" or "revokeApiKey" => new(path.Replace("{keyId}", t.KeyId, StringComparison.Ordinal)),
         "removeSigningKey" => new(path.Replace("{kid}", "some-key", StringComparison.Ordinal)),
         "whoHeldAddress" => new($"{path}?server={t.ServerId}&address=10.8.0.2"),
         "registerServer" => new(path, new { name = "theirs", region = "moon", endpoint_host = "203.0.113.1", transport = "simulated" }),
@@ -62,7 +67,7 @@ public sealed class IsolationTests(Stack stack)
         var device = await victim.NewDeviceAsync("The victim's own");
         var session = (await victim.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect", new { device_id = device.Id })).Is(HttpStatusCode.OK).Text("session_id");
         var server = (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers")).Json["servers"]![0]!["id"]!.ToString();
-        var target = new Target(device.Id, victim.Id, tenant.Id, server);
+        var target = new Target(device.Id, victim.Id, tenant.Id, server, tenant.ApiKey);
         var unknown = new Target(Guid.CreateVersion7().ToString(), Guid.CreateVersion7().ToString(), Guid.CreateVersion7().ToString(), Guid.CreateVersion7().ToString());
         string[] secrets = [device.Id, device.PublicKey, session, victim.Id, victim.Email, "The victim's own", tenant.ApiSecret, victim.RefreshToken];
 

@@ -37,6 +37,33 @@ public sealed class ArchitectureTests
 
     private const string Root = "";
 
+    /// <summary>
+    /// Who may run SQL on a connection that says no tenant, or open a session of none, and why. All of it is the
+    /// platform's work; none of it answers a tenant with rows that it did not name by a tenant's id or a secret.
+    /// </summary>
+    private static readonly Dictionary<string, string> Crossing = new()
+    {
+        ["CVault.Peers.PeerTable"] = "A server's peers are of all tenants.",
+        ["CVault.Peers.ServerLinks"] = "Reads servers, which are the platform's.",
+        ["CVault.Peers.LinkLease"] = "Who owns a server's link; no tenant's.",
+        ["CVault.Peers.NodeSignals"] = "Hears other nodes.",
+        ["CVault.Peers.ListPeers"] = "The operator's view of a server.",
+        ["CVault.Peers.ParkIdle"] = "Finds what is due in all tenants, then works in one.",
+        ["CVault.Peers.DrainServers"] = "Finds what is due in all tenants, then works in one.",
+        ["CVault.Peers.FinishMoves"] = "Finds what is due in all tenants, then works in one.",
+        ["CVault.PeerConfirmations"] = "Looks whether a peer of a request's own change is live, by server and key.",
+        ["CVault.Servers.ServerLoad"] = "Servers are the platform's.",
+        ["CVault.Security.LookupKey"] = "The platform's key.",
+        ["CVault.Security.Idempotency"] = "Rows found by a keyed hash of who asks; and the sweep.",
+        ["CVault.Security.SecurityFeed"] = "Hears what changed in all tenants.",
+        ["CVault.Security.SigningKeys"] = "The platform's keys.",
+        ["CVault.Tenants.CredentialCache"] = "A key is looked up before its tenant is known.",
+        ["CVault.Tenants.Origins"] = "A preflight names no key: the origins of all.",
+        ["CVault.Security.RefreshToken"] = "Revokes a family outside the request's transaction, by hash and tenant; and the sweep.",
+        ["CVault.Api.Startup"] = "The schema.",
+        ["CVault.Api.Health"] = "Counts servers.",
+    };
+
     [Theory]
     [InlineData("CVault", "")]
     [InlineData("CVault.Api", "CVault CVault.Projections")]
@@ -171,6 +198,34 @@ public sealed class ArchitectureTests
             "Bytes are 64-bit integers and so is every other amount: sums of fractions drift.");
     }
 
+    [Fact]
+    public void only_the_named_places_look_across_tenants()
+    {
+        var crossers = Crossers().Where(c => !c.Type.StartsWith("CVault.Tests", StringComparison.Ordinal)).ToArray();
+        Empty(
+            crossers.Where(c => !Crossing.ContainsKey(c.Type)).Select(c => $"{c.Type} calls {c.What}"),
+            "This runs without saying for which tenant, so that neither Marten nor row-level security keeps tenants apart. Use the request's session; what must cross is named in Crossing, with its reason.");
+        Empty(Crossing.Keys.Except(crossers.Select(c => c.Type)), "These are named as crossing tenants and do not (any more).");
+    }
+
+    [Fact]
+    public void the_rule_on_crossing_tenants_sees_each_way_to_do_it() => Assert.Equal(
+        ["AnyTenant", "CreateBatch", "CreateCommand", "LightweightSession", "OpenConnectionAsync", "QuerySession", "TenantIsOneOf"],
+        Crossers().Where(c => c.Type == typeof(ArchitectureTests).FullName).Select(c => c.What).Distinct().Order(StringComparer.Ordinal));
+
+    private static IEnumerable<(string Type, string What)> Crossers() =>
+        from type in Code.Value.Types
+        where type.FullName.StartsWith("CVault", StringComparison.Ordinal)
+        from call in type.Dependencies.OfType<MethodCallDependency>()
+        let target = call.Target.FullName
+        let what = call.TargetMember.Name.Split('(')[0].Split('<')[0]
+        where what is "AnyTenant" or "TenantIsOneOf"
+            || (target == "Npgsql.NpgsqlDataSource" && what is "CreateCommand" or "CreateBatch" or "OpenConnection" or "OpenConnectionAsync" or "CreateConnection")
+            // Without a tenant: no argument, or the options by which one could leave it out.
+            || (target is "Marten.IDocumentStore" or "Marten.DocumentStore" && what is "QuerySession" or "QuerySerializableSessionAsync" or "LightweightSession" or "LightweightSerializableSessionAsync" or "IdentitySession" or "OpenSession" or "DirtyTrackedSession"
+                && !call.TargetMember.Name.Contains("(System.String", StringComparison.Ordinal))
+        select (Owner(type.FullName), what);
+
     private static IEnumerable<MethodInfo> Endpoints() => Core.GetTypes().Concat(Api.GetTypes())
         .SelectMany(t => t.GetMethods()).Where(m => m.GetCustomAttribute<WolverineHttpMethodAttribute>() is not null);
 
@@ -218,6 +273,20 @@ public sealed class ArchitectureTests
         {
             await Task.Yield();
             return DateTimeOffset.UtcNow;
+        }
+    }
+
+    /// <summary>What the rule on crossing tenants must find.</summary>
+    private static class Across
+    {
+        public static async Task<int> CountAsync(IDocumentStore store, Npgsql.NpgsqlDataSource database)
+        {
+            await using var all = store.LightweightSession();
+            await using var session = store.QuerySession();
+            await using var command = database.CreateCommand("select 1");
+            await using var batch = database.CreateBatch();
+            await using var connection = await database.OpenConnectionAsync();
+            return await session.Query<Device>().Where(d => d.AnyTenant()).CountAsync() + await session.Query<Device>().Where(d => d.TenantIsOneOf("a")).CountAsync();
         }
     }
 }
