@@ -111,8 +111,8 @@ public static class Configuration
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
-        store.Schema.For<MemberCredentials>().UniqueIndex(UniqueIndexType.Computed, MemberLoginIndex, TenancyScope.Global, c => c.LoginIndex!);
-        store.Schema.For<MemberCredentials>().Index(c => c.EmailIndex);
+        store.Schema.For<MemberCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, MemberLoginIndex, TenancyScope.Global, c => c.LoginIndex!);
+        store.Schema.For<MemberCredentials>().Duplicate(c => c.EmailIndex);
         store.Schema.For<ApiKey>().Index(k => k.TenantId);
         // On columns, not on expressions of the JSON: behind row-level security PostgreSQL finds nothing by an index whose
         // expression could leak what it reads (ops/decisions/0015).

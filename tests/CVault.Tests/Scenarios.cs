@@ -142,8 +142,10 @@ public sealed record TestMember(Stack Stack, string TenantId, string Id, string 
     public async Task<TestMember> NewColleagueAsync(string role, string? email = null)
     {
         email ??= Scenarios.NewAddress();
+        var before = (await Stack.MailsToAsync(email)).Length;
         (await InviteAsync(email, role)).Is(HttpStatusCode.Created);
-        var answer = (await Stack.AcceptAsync(Scenarios.TokenIn(await Stack.MailToAsync(email, "invites you")))).Is(HttpStatusCode.Created);
+        await Stack.EventuallyAsync("the invitation's mail", TimeSpan.FromSeconds(30), async () => (await Stack.MailsToAsync(email)).Length > before);
+        var answer = (await Stack.AcceptAsync(Scenarios.TokenIn((await Stack.MailsToAsync(email))[^1]))).Is(HttpStatusCode.Created);
         return new TestMember(Stack, TenantId, answer.Text("member_id"), email, answer.Text("access_token"), answer.Text("refresh_token"));
     }
 

@@ -23,9 +23,15 @@ public sealed record MemberCredentials(Guid Id, Guid TenantId, string EmailIndex
     /// Whom an email logs in: its verified account, or else the latest that signed up with it. Never more than one, so
     /// that a login costs one hash whatever was signed up.
     /// </summary>
-    public static async Task<MemberCredentials?> FindAsync(IQuerySession session, string emailIndex, CancellationToken cancellation) =>
-        await VerifiedAsync(session, emailIndex, cancellation)
-        ?? await session.Query<MemberCredentials>().Where(c => c.EmailIndex == emailIndex).OrderByDescending(c => c.Id).FirstOrDefaultAsync(cancellation);
+    public static async Task<MemberCredentials?> FindAsync(IQuerySession session, string emailIndex, CancellationToken cancellation)
+    {
+        // Both in one exchange, always, so that its time does not tell which of them there is.
+        var batch = session.CreateBatchQuery();
+        var verified = batch.Query<MemberCredentials>().Where(c => c.LoginIndex == emailIndex).FirstOrDefault();
+        var latest = batch.Query<MemberCredentials>().Where(c => c.EmailIndex == emailIndex).OrderByDescending(c => c.Id).FirstOrDefault();
+        await batch.Execute(cancellation);
+        return await verified ?? await latest;
+    }
 
     /// <summary>The verified account of an email; null for none.</summary>
     public static Task<MemberCredentials?> VerifiedAsync(IQuerySession session, string emailIndex, CancellationToken cancellation) =>

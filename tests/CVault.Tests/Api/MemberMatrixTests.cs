@@ -31,6 +31,12 @@ public sealed class MemberMatrixTests(Stack stack)
         ["listInvitations"] = (Roles, true),
         ["inviteMember"] = (["owner", "admin"], false),
         ["revokeInvitation"] = (["owner", "admin"], false),
+        ["listApiKeys"] = (["owner", "admin", "developer", "read_only"], true),
+        ["createApiKey"] = (["owner", "admin", "developer"], false),
+        ["regenerateApiKey"] = (["owner", "admin", "developer"], false),
+        ["changeApiKey"] = (["owner", "admin", "developer"], false),
+        ["rotateApiKey"] = (["owner", "admin", "developer"], false),
+        ["revokeApiKey"] = (["owner", "admin", "developer"], false),
         ["getSettings"] = (Roles, true),
         ["updateSettings"] = (["owner", "admin"], false),
     };

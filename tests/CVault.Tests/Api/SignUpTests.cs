@@ -165,8 +165,10 @@ public sealed class SignUpTests(Stack stack)
             var (known, unknown) = (new List<double>(), new List<double>());
             for (var i = 0; i < 50; i++)
             {
-                known.Add(await MeasureAsync(path, body(taken)));
+                // Each goes first as often as the other: the mail of one is on its way while the next is measured.
+                if (i % 2 == 0) known.Add(await MeasureAsync(path, body(taken)));
                 unknown.Add(await MeasureAsync(path, body(Scenarios.NewAddress())));
+                if (i % 2 == 1) known.Add(await MeasureAsync(path, body(taken)));
             }
 
             var (k, u) = (known.Order().ElementAt(25), unknown.Order().ElementAt(25));

@@ -60,6 +60,8 @@ public sealed class ArchitectureTests
         ["CVault.Tenants.CredentialCache"] = "A key is looked up before its tenant is known.",
         ["CVault.Tenants.Origins"] = "A preflight names no key: the origins of all.",
         ["CVault.Security.RefreshToken"] = "Revokes a family outside the request's transaction, by hash and tenant; and the sweep.",
+        ["CVault.Security.OneTimeTokens"] = "The sweep. Spending one names its hash, and the tenant where the caller's is known.",
+        ["CVault.Mail.Mails"] = "Mails that wait, by id; no tenant's.",
         ["CVault.Api.Startup"] = "The schema.",
         ["CVault.Api.Health"] = "Counts servers.",
     };
