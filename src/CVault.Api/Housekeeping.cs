@@ -15,6 +15,7 @@ public sealed class Housekeeping(NpgsqlDataSource database, TimeProvider time, I
             try
             {
                 await Idempotency.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await RequestLimits.SweepAsync(database, stoppingToken);
                 await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)

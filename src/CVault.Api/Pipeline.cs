@@ -19,7 +19,6 @@ public static class Pipeline
         http.Response.OnStarting(() =>
         {
             http.Response.Headers["X-Request-Id"] = http.TraceIdentifier;
-            http.Response.Headers.XContentTypeOptions = "nosniff";
             return Task.CompletedTask;
         });
         await next(http);
@@ -49,7 +48,8 @@ public static class Pipeline
             }
 
             problem.Extensions["request_id"] = context.HttpContext.TraceIdentifier;
-            if (problem.Status is 429 or 503) context.HttpContext.Response.Headers.RetryAfter = "2";
+            var headers = context.HttpContext.Response.Headers;
+            if (problem.Status is 429 or 503 && headers.RetryAfter.Count == 0) headers.RetryAfter = "2";
         });
 
     /// <summary>

@@ -35,6 +35,12 @@ public sealed record Settings
     /// <summary><c>CVAULT_LEASE_QUARANTINE</c>: seconds that a released address rests, 0 to 86,400; 300 when it is not set.</summary>
     public LeaseRules LeaseRules { get; init; } = LeaseRules.Default;
 
+    /// <summary><c>CVAULT_TRUSTED_PROXIES</c>: whose word on a caller's address and scheme counts; by default nobody's.</summary>
+    public IReadOnlyList<System.Net.IPNetwork> TrustedProxies { get; init; } = [];
+
+    /// <summary><c>CVAULT_AUTH_PER_ADDRESS</c>: calls of <c>auth/…</c> a minute from one address, 1 to 1,000,000; 60 when it is not set.</summary>
+    public AttemptRules AttemptRules { get; init; } = new();
+
     /// <exception cref="InvalidOperationException">Something is missing or unusable; the message names it.</exception>
     public static Settings Read(IConfiguration configuration)
     {
@@ -60,6 +66,14 @@ public sealed record Settings
             throw new InvalidOperationException("CVAULT_LEASE_QUARANTINE is a number of seconds from 0 to 86400.");
         }
 
+        var perAddress = new AttemptRules();
+        if (configuration["CVAULT_AUTH_PER_ADDRESS"] is { Length: > 0 } given)
+        {
+            perAddress = int.TryParse(given, System.Globalization.CultureInfo.InvariantCulture, out var calls) && calls is >= 1 and <= 1_000_000
+                ? new AttemptRules(calls)
+                : throw new InvalidOperationException("CVAULT_AUTH_PER_ADDRESS is a number of calls from 1 to 1000000.");
+        }
+
         var port = configuration["CVAULT_API_PORT"] is { Length: > 0 } p ? int.Parse(p, System.Globalization.CultureInfo.InvariantCulture) : (int?)null;
         return new Settings
         {
@@ -75,6 +89,8 @@ public sealed record Settings
                 return key;
             }),
             LeaseRules = string.IsNullOrWhiteSpace(quarantine) ? LeaseRules.Default : new LeaseRules(TimeSpan.FromSeconds(int.Parse(quarantine, System.Globalization.CultureInfo.InvariantCulture))),
+            TrustedProxies = Hygiene.Proxies(configuration["CVAULT_TRUSTED_PROXIES"]),
+            AttemptRules = perAddress,
             SshKey = Optional("CVAULT_SSH_KEY") is { Length: > 0 } ssh ? new PrivateKeyFile(new MemoryStream(System.Text.Encoding.ASCII.GetBytes(ssh + "\n"))) : null,
         };
     }

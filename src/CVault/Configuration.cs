@@ -110,6 +110,7 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(LookupKey.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Quotas.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Idempotency.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(ApiCalls.Schema());
         store.Storage.ExtendedSchemaObjects.Add(RefreshToken.Schema());
         store.Storage.ExtendedSchemaObjects.Add(ServerLoad.Schema());
         store.Storage.ExtendedSchemaObjects.Add(AddressPool.Schema());

@@ -16,7 +16,7 @@ namespace CVault.Tenants;
 /// </summary>
 public sealed class TenantAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder,
-    IDocumentStore store, LookupKey lookup, Tokens tokens)
+    IDocumentStore store, LookupKey lookup, Tokens tokens, AttemptLimits attempts)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "Tenant";
@@ -28,6 +28,9 @@ public sealed class TenantAuthentication(
 
     /// <summary>The tenant as it was read with the request's credential.</summary>
     public static Tenant TenantOf(HttpContext http) => (Tenant)http.Items[TenantItem]!;
+
+    /// <summary>The same, for where there need not be one: an operator's call, or nobody's.</summary>
+    public static Tenant? TenantOrNone(HttpContext http) => http.Items[TenantItem] as Tenant;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
@@ -41,6 +44,9 @@ public sealed class TenantAuthentication(
         if (keyId.Length > 64 || (keyId.Length == 0 && secret.Length > 0)) return Refuse(Problems.InvalidApiKey());
         var token = bearer.Length > 0 ? await tokens.VerifyAsync(bearer) : null;
         if (bearer.Length > 0 && token is null) return Refuse(Problems.Unauthenticated());
+
+        // A token that holds was not guessed; of keys from an address that guesses too much none is looked up any more.
+        if (token is null && attempts.Blocked(Context) is { } blocked) return Refuse(blocked);
 
         var (key, tenant) = await ReadAsync(keyId, token?.TenantId, Context.RequestAborted);
         var claims = new List<Claim>();

@@ -1,6 +1,7 @@
 using CVault.Security;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Wolverine.Http;
 using Wolverine.Marten;
@@ -20,14 +21,19 @@ public static class LoginUser
     }
 
     public static async Task<(UserCredentials?, ProblemDetails)> LoadAsync(
-        EmailAndPassword command, IDocumentSession session, LookupKey lookup, Passwords passwords, CancellationToken cancellation)
+        EmailAndPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, Passwords passwords, AttemptLimits attempts, CancellationToken cancellation)
     {
         UserCredentials? credentials = null;
         if (command.Email!.Length <= 254 && command.Password!.Length <= EmailAndPassword.MaxPassword)
         {
             var index = Emails.IndexOf(lookup, session.TenantId, command.Email);
+            if (await attempts.TakeAsync(AttemptKind.SignIn, index, http, cancellation) is { } refused) return (null, refused);
             credentials = await session.Query<UserCredentials>().FirstOrDefaultAsync(c => c.EmailIndex == index, cancellation);
-            if (await passwords.VerifyAsync(command.Password, credentials?.PasswordHash, cancellation)) return (credentials, WolverineContinue.NoProblems);
+            if (await passwords.VerifyAsync(command.Password, credentials?.PasswordHash, cancellation))
+            {
+                await attempts.ForgiveAsync(AttemptKind.SignIn, index, cancellation);
+                return (credentials, WolverineContinue.NoProblems);
+            }
         }
 
         return (credentials, Problems.InvalidCredentials());
