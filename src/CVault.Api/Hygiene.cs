@@ -14,6 +14,7 @@ namespace CVault.Api;
 /// <summary>What HTTP itself may and must be: who is believed about where a call came from, https, headers, sizes, and bodies that say nothing unheard.</summary>
 public static partial class Hygiene
 {
+    private const int MaxBody = 64 * 1024;
     private const string Nothing = "default-src 'none'; frame-ancestors 'none'";
 
     /// <summary>
@@ -24,13 +25,24 @@ public static partial class Hygiene
     {
         kestrel.AddServerHeader = false;
         var limits = kestrel.Limits;
-        limits.MaxRequestBodySize = 64 * 1024;
+        limits.MaxRequestBodySize = MaxBody;
         limits.MaxRequestLineSize = 8 * 1024;
         limits.MaxRequestHeaderCount = 64;
         limits.MaxRequestHeadersTotalSize = 16 * 1024;
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
     }
+
+    /// <summary>
+    /// A body that is announced as too large is answered before anything else is looked at, and the connection ends with the
+    /// answer: what is still on its way would be taken for the next request, and that would fail without a word.
+    /// </summary>
+    public static void UseSizeLimit(this IApplicationBuilder app) => app.Use((http, next) =>
+    {
+        if (http.Request.ContentLength is not > MaxBody) return next(http);
+        http.Response.Headers.Connection = "close";
+        return new ProblemResult(Problems.OfStatus(413)).ExecuteAsync(http);
+    });
 
     /// <summary><c>CVAULT_TRUSTED_PROXIES</c>: addresses and networks, by commas.</summary>
     /// <exception cref="FormatException">One is neither; the message names it.</exception>
@@ -103,10 +115,15 @@ public static partial class Hygiene
             http.Response.RegisterForDispose(body);
             await http.Request.Body.CopyToAsync(body, http.RequestAborted);
             http.Request.Body = body;
-            if (!(optional is not null && IsBlank(body)) && Problem(body, type) is { } problem)
+            if (optional is null || !IsBlank(body))
             {
-                await new ProblemResult(problem).ExecuteAsync(http);
-                return;
+                // Of a body that must be there, routing has looked at the type.
+                var problem = optional is not null && !http.Request.HasJsonContentType() ? Problems.OfStatus(415) : Problem(body, type);
+                if (problem is not null)
+                {
+                    await new ProblemResult(problem).ExecuteAsync(http);
+                    return;
+                }
             }
 
             body.Position = 0;

@@ -82,6 +82,7 @@ app.UseRequestIds();
 app.UseSecurityHeaders();
 app.UseProblems();
 app.UseHttpsOnly(demanded: !app.Environment.IsDevelopment());
+app.UseSizeLimit();
 app.UseRouting();
 app.UseUnroutedAnswers();
 app.UseBufferedPosts();
