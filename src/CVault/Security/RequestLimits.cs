@@ -28,6 +28,9 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
     /// <summary>How long the database may take to answer; then calls pass, for as long again, without being counted.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long a node refuses without asking: elsewhere a right password may have given all tries back.</summary>
+    private static readonly TimeSpan Memory = TimeSpan.FromSeconds(5);
+
     /// <summary>A subject that nobody asked for is forgotten by the node after this long; the database keeps its count.</summary>
     private static readonly TimeSpan Idle = TimeSpan.FromMinutes(2);
 
@@ -121,8 +124,10 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
             // A backend that does not answer does not hear that it is cancelled either.
             return await QueryAsync(subject, wanted, rule, patience.Token).WaitAsync(Patience, time);
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or OperationCanceledException or System.Net.Sockets.SocketException)
+        catch (Exception e) when (e is not PostgresException { SqlState: not (['5', '3' or '7', ..] or ['0', '8', ..]) }
+            && e is NpgsqlException or TimeoutException or OperationCanceledException or System.Net.Sockets.SocketException)
         {
+            // Not there, not in time, or too busy; any other complaint of the database is a fault here and no call passes by it.
             if (Complain()) logger.LogWarning("Calls pass uncounted: the database did not answer ({Kind})", e.GetBaseException().GetType().Name);
             return null;
         }
@@ -169,8 +174,8 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
         private bool asking;
         private long held, remaining;
 
-        /// <summary>Until when: held permits are good, none are granted, nobody is asked, refusals were told of.</summary>
-        private TimeSpan windowEnds, refusedUntil, blindUntil, toldUntil, lastUse;
+        /// <summary>Until when: held permits are good, none would be granted, nobody asks for any, nobody is asked at all, refusals were told of.</summary>
+        private TimeSpan windowEnds, refusedUntil, askAgain, blindUntil, toldUntil, lastUse;
 
         public Task<Permit> TakeAsync(RequestLimits limits, string subject, LimitRule current)
         {
@@ -178,14 +183,15 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
             {
                 var now = limits.Now;
                 lastUse = now;
-                if (rule != current) (rule, held, refusedUntil) = (current, 0, default);
+                if (rule != current) (rule, held, refusedUntil, askAgain) = (current, 0, default, default);
                 if (now < blindUntil) return Task.FromResult(Uncounted);
-                if (now < refusedUntil) return Task.FromResult(Refusal(now));
                 if (held > 0 && now < windowEnds)
                 {
                     held--;
                     return Task.FromResult(Granting(now));
                 }
+
+                if (now < askAgain) return Task.FromResult(Refusal(now));
 
                 var mine = new TaskCompletionSource<Permit>(TaskCreationOptions.RunContinuationsAsynchronously);
                 waiting.Add(mine);
@@ -229,6 +235,7 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
                 // A busy subject takes some in advance, a thousandth of its limit: to so much are counts inexact.
                 var wanted = together.Count + asked.Most / 1000;
                 Taken? answer;
+                var now = limits.Now; // before the question, so that the window ends here no later than there
                 try
                 {
                     answer = await limits.AskAsync(subject, wanted, asked);
@@ -247,10 +254,9 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
 
                 lock (turn)
                 {
-                    var now = limits.Now;
                     if (answer is not { } taken)
                     {
-                        blindUntil = now + Patience;
+                        blindUntil = limits.Now + Patience;
                         together.AddRange(waiting);
                         waiting = [];
                         foreach (var one in together) one.SetResult(Uncounted);
@@ -260,7 +266,12 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
                     windowEnds = now + taken.EndsIn;
                     var granted = Math.Min(taken.Granted, together.Count);
                     (held, remaining) = (rule == asked ? taken.Granted - granted : 0, taken.Remaining);
-                    if (taken.Granted < wanted && rule == asked) refusedUntil = now + taken.MoreIn;
+                    if (taken.Granted < wanted && rule == asked)
+                    {
+                        refusedUntil = now + taken.MoreIn;
+                        askAgain = now + (taken.MoreIn < Memory ? taken.MoreIn : Memory);
+                    }
+
                     for (var i = 0; i < together.Count; i++)
                     {
                         remaining = taken.Remaining + Math.Max(0, granted - 1 - i); // As if they had come one after the other.

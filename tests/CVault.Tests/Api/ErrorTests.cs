@@ -155,7 +155,6 @@ public sealed class ErrorTests(Stack stack)
         Assert.Equal(["device_id"], badQuery.BadFields);
         SaysNothingOfTheInside(badQuery);
         (await user.SendAsync(HttpMethod.Get, $"{Devices}/{Guid.NewGuid()}", headers: ("Accept", accept))).IsProblem(404, "NOT_FOUND");
-        (await user.SendAsync(HttpMethod.Post, Devices, new { device_name = "" }, headers: ("Accept", accept))).IsProblem(400, "VALIDATION_FAILED");
         (await user.SendAsync(HttpMethod.Put, Devices, headers: ("Accept", accept))).IsProblem(405, "METHOD_NOT_ALLOWED");
     }
 
