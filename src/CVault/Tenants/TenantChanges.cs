@@ -39,7 +39,7 @@ public sealed class TenantChanges
         foreach (var (field, value) in new[] { ("bandwidth_limit_gb", BandwidthLimitGb), ("user_limit", UserLimit), ("requests_per_minute", RequestsPerMinute) })
         {
             if (value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null) continue;
-            if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var n) || n < 0) yield return (field, "A whole number from 0, or null for no limit.");
+            if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var n) || n < 0) yield return (field, field == "requests_per_minute" ? "A whole number from 0, or null for the default." : "A whole number from 0, or null for no limit.");
         }
 
         if (WhitelabelConfig.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Object or JsonValueKind.Null)) yield return ("whitelabel_config", "A JSON object.");

@@ -260,7 +260,7 @@ public sealed class HygieneTests(Stack stack, ITestOutputHelper output)
     [Theory]
     [InlineData("a line of 9 KiB", 414)]
     [InlineData("headers of 20 KiB", 431)]
-    [InlineData("a hundred headers", 431)]
+    [InlineData("eighty headers", 431)]
     [InlineData("no host", 400)]
     [InlineData("no HTTP", 400)]
     public async Task what_is_no_request_is_refused_by_the_server_itself(string what, int status)
@@ -269,7 +269,7 @@ public sealed class HygieneTests(Stack stack, ITestOutputHelper output)
         {
             "a line of 9 KiB" => $"GET /health?{new string('x', 9 * 1024)} HTTP/1.1\r\nHost: x\r\n\r\n",
             "headers of 20 KiB" => $"GET /health HTTP/1.1\r\nHost: x\r\nX-A: {new string('x', 10 * 1024)}\r\nX-B: {new string('x', 10 * 1024)}\r\n\r\n",
-            "a hundred headers" => "GET /health HTTP/1.1\r\nHost: x\r\n" + string.Concat(Enumerable.Range(0, 100).Select(i => $"X-{i}: x\r\n")) + "\r\n",
+            "eighty headers" => "GET /health HTTP/1.1\r\nHost: x\r\n" + string.Concat(Enumerable.Range(0, 80).Select(i => $"X-{i}: x\r\n")) + "\r\n",
             "no host" => "GET /health HTTP/1.1\r\n\r\n",
             _ => "\u0016\u0003\u0001\u0002 hello\r\n\r\n",
         });
@@ -284,6 +284,7 @@ public sealed class HygieneTests(Stack stack, ITestOutputHelper output)
         var start = System.Diagnostics.Stopwatch.GetTimestamp();
         var answer = await SendRawAsync(
             $"POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nX-API-Key: {user.Tenant.PublishableKey}\r\nAuthorization: Bearer {user.AccessToken}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n", drop: "{");
+        Assert.InRange(System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds, 4, 40); // a drop each second would take a quarter of an hour
         output.WriteLine($"given up after {System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s: {answer.Split("\r\n")[0]}");
         Assert.StartsWith("HTTP/1.1 408 ", answer, StringComparison.Ordinal);
         Assert.Contains("REQUEST_TIMEOUT", answer, StringComparison.Ordinal);
