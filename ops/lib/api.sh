@@ -35,13 +35,15 @@ api_environment() {
   export CVAULT_OPERATOR_TOKEN_FILE=$STATE/secrets/operator-token
   export CVAULT_MASTER_KEY_FILE=$STATE/secrets/master-key
   export CVAULT_SSH_KEY_FILE=$STATE/secrets/ssh-key
+  # Whoever can speak to this stack is on this machine: tests speak for other addresses (X-Forwarded-For).
+  export CVAULT_TRUSTED_PROXIES=${CVAULT_TRUSTED_PROXIES-127.0.0.1}
   export CVAULT_PUBLIC_URL=${CVAULT_PUBLIC_URL:-http://127.0.0.1:$API_PORT}
   export CVAULT_PORTAL_URL=http://127.0.0.1:$PORTAL_PORT CVAULT_SMTP_URL=smtp://127.0.0.1:$MAIL_PORT
   export ASPNETCORE_ENVIRONMENT=${ASPNETCORE_ENVIRONMENT:-Development}
 }
 
 api_settings() {
-  printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$CVAULT_PORTAL_URL" "$CVAULT_SMTP_URL" "$ASPNETCORE_ENVIRONMENT" | digest
+  printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$CVAULT_PORTAL_URL" "$CVAULT_SMTP_URL" "$ASPNETCORE_ENVIRONMENT" "$CVAULT_TRUSTED_PROXIES" | digest
 }
 
 # In a subshell: these variables are the API's, not those of every later command.

@@ -90,6 +90,8 @@ public static partial class Description
                 schema.Properties[limit] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is unlimited. Absent in a PATCH: it stays." };
             }
 
+            schema.Properties["requests_per_minute"] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is the default of 100, 0 is none. Absent in a PATCH: it stays." };
+            schema.Properties["requests_burst"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "0", Maximum = "10000", Description = "How many more may fall into a minute that lies across two windows; 20 by default." };
             schema.Properties["lease_idle_days"] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "1", Maximum = "3650", Description = "Null is never. Absent in a PATCH: it stays." };
             schema.Properties["whitelabel_config"] = new OpenApiSchema { Type = JsonSchemaType.Object | JsonSchemaType.Null };
             return Task.CompletedTask;
@@ -129,6 +131,7 @@ public static partial class Description
         if (operation.RequestBody is not null) yield return "413";
         if (operation.RequestBody is not null) yield return "415";
         if (method == "POST") yield return "422";
+        if (secured) yield return "429";
         yield return "500";
         if (path == "/admin/servers" && method == "POST") yield return "502";
         if (secured) yield return "503";

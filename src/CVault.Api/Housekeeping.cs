@@ -15,6 +15,7 @@ public sealed class Housekeeping(NpgsqlDataSource database, Mailer mailer, TimeP
             try
             {
                 await Idempotency.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await RequestLimits.SweepAsync(database, stoppingToken);
                 await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await OneTimeTokens.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await Mails.SweepAsync(database, time.GetUtcNow(), stoppingToken);

@@ -19,7 +19,6 @@ public static class Pipeline
         http.Response.OnStarting(() =>
         {
             http.Response.Headers["X-Request-Id"] = http.TraceIdentifier;
-            http.Response.Headers.XContentTypeOptions = "nosniff";
             return Task.CompletedTask;
         });
         await next(http);
@@ -33,24 +32,9 @@ public static class Pipeline
     });
 
     public static void AddProblems(this IServiceCollection services) => services
+        .AddSingleton<IProblemDetailsWriter, ProblemWriter>() // before the framework's own
         .AddExceptionHandler<ProblemHandler>()
-        .AddProblemDetails(options => options.CustomizeProblemDetails = context =>
-        {
-            // Problems that the framework writes: in our form, without its trace id or a type's name.
-            var problem = context.ProblemDetails;
-            problem.Extensions.Remove("traceId");
-            problem.Extensions.Remove("trace_id");
-            if (!problem.Extensions.ContainsKey("code"))
-            {
-                var own = Problems.OfStatus(problem.Status ?? 500);
-                (problem.Type, problem.Title, problem.Detail, problem.Instance) = (own.Type, own.Title, null, null);
-                problem.Extensions.Clear();
-                foreach (var (name, value) in own.Extensions) problem.Extensions[name] = value;
-            }
-
-            problem.Extensions["request_id"] = context.HttpContext.TraceIdentifier;
-            if (problem.Status is 429 or 503) context.HttpContext.Response.Headers.RetryAfter = "2";
-        });
+        .AddProblemDetails();
 
     /// <summary>
     /// A path that is none answers 404, and a method or media type that a path does not take 405 or 415, whoever asks;
@@ -69,6 +53,29 @@ public static class Pipeline
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages(context => new ProblemResult(Problems.OfStatus(context.HttpContext.Response.StatusCode)).ExecuteAsync(context.HttpContext));
+    }
+
+    /// <summary>
+    /// Problems that the framework writes: in our form, without its trace id or a type's name, and whatever the caller accepts;
+    /// the framework's own writer leaves a problem as it is for those who do not ask for JSON.
+    /// </summary>
+    private sealed class ProblemWriter : IProblemDetailsWriter
+    {
+        public bool CanWrite(ProblemDetailsContext context) => true;
+
+        public async ValueTask WriteAsync(ProblemDetailsContext context)
+        {
+            var problem = context.ProblemDetails;
+            if (!problem.Extensions.ContainsKey("code"))
+            {
+                // A parameter of the query that Wolverine could not read.
+                problem = problem is { Status: 400 } && problem.Extensions.TryGetValue("parameter", out var name) && name is string parameter
+                    ? Problems.Validation((parameter, "This is not what it can be."))
+                    : Problems.OfStatus(problem.Status ?? 500);
+            }
+
+            await new ProblemResult(problem).ExecuteAsync(context.HttpContext);
+        }
     }
 
     /// <summary>From what went wrong to what the caller is told: a stable code, and nothing of the inside.</summary>

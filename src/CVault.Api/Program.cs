@@ -15,11 +15,7 @@ using Wolverine.Marten;
 var builder = WebApplication.CreateBuilder(args);
 var settings = Settings.Read(builder.Configuration);
 
-builder.WebHost.ConfigureKestrel(kestrel =>
-{
-    kestrel.AddServerHeader = false;
-    kestrel.Limits.MaxRequestBodySize = 64 * 1024;
-});
+builder.WebHost.ConfigureKestrel(Hygiene.Limit);
 if (settings.ApiPort is { } port) builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
 builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ "; console.UseUtcTimestamp = true; });
 
@@ -84,14 +80,20 @@ builder.Services.AddWolverineHttp();
 
 var app = builder.Build();
 
+app.UseTrustedProxies(settings.TrustedProxies);
 app.UseRequestIds();
+app.UseSecurityHeaders();
 app.UseProblems();
+app.UseHttpsOnly(demanded: !app.Environment.IsDevelopment());
+app.UseSizeLimit();
 app.UseRouting();
 app.UseCors();
 app.UseUnroutedAnswers();
 app.UseBufferedPosts();
 app.UseAuthentication();
 app.UseAuthorization();
+app.UseRateLimits();
+app.UseStrictBodies();
 
 app.MapWolverineEndpoints(http =>
 {
@@ -107,7 +109,7 @@ app.MapHealth();
 app.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous();
 app.MapScalarApiReference("/docs", scalar => scalar
     // Nothing of the page, and no key typed into it, leaves for anyone's cloud.
-    .DisableDefaultFonts().DisableAgent().DisableMcp().DisableTelemetry().HideDeveloperTools().HideClientButton().WithTitle("CVault API")).AllowAnonymous();
+    .DisableDefaultFonts().DisableAgent().DisableMcp().DisableTelemetry().HideDeveloperTools().HideClientButton().WithTitle("CVault API").WithNonce()).AllowAnonymous();
 
 // With arguments it is a tool (`describe`, `codegen`, `storage`), without any it serves.
 if (args.Length > 0) return await app.RunJasperFxCommands(args);

@@ -34,6 +34,11 @@ public static class Services
         services.AddSingleton<SecurityLog>();
         services.AddSingleton<OutboundHttp>();
         services.AddSingleton<IdTokens>();
+        services.AddSingleton(settings.AttemptRules);
+        services.AddSingleton<RequestLimits>();
+        services.AddSingleton<AttemptLimits>();
+        services.AddSingleton<ApiCalls>();
+        services.AddHostedService(s => s.GetRequiredService<ApiCalls>());
         services.AddSingleton<PeerConfirmations>();
         services.AddSingleton<KeyedRequests>();
         services.AddSingleton<SigningKeys>();
@@ -102,6 +107,7 @@ public static class Services
         json.SerializerOptions.NumberHandling = from.NumberHandling;
         json.SerializerOptions.AllowDuplicateProperties = from.AllowDuplicateProperties;
         json.SerializerOptions.MaxDepth = from.MaxDepth;
+        json.SerializerOptions.UnmappedMemberHandling = from.UnmappedMemberHandling;
     });
 
     /// <summary>Every command names its actor, and every POST that replies may carry an idempotency key.</summary>

@@ -40,6 +40,12 @@ public sealed record Settings
     /// </summary>
     public required MailSettings Mail { get; init; }
 
+    /// <summary><c>CVAULT_TRUSTED_PROXIES</c>: whose word on a caller's address and scheme counts; by default nobody's.</summary>
+    public IReadOnlyList<System.Net.IPNetwork> TrustedProxies { get; init; } = [];
+
+    /// <summary><c>CVAULT_AUTH_PER_ADDRESS</c>: calls of <c>auth/…</c> a minute from one address, 1 to 1,000,000; 60 when it is not set.</summary>
+    public AttemptRules AttemptRules { get; init; } = new();
+
     /// <exception cref="InvalidOperationException">Something is missing or unusable; the message names it.</exception>
     public static Settings Read(IConfiguration configuration)
     {
@@ -66,6 +72,14 @@ public sealed record Settings
             throw new InvalidOperationException("CVAULT_LEASE_QUARANTINE is a number of seconds from 0 to 86400.");
         }
 
+        var perAddress = new AttemptRules();
+        if (configuration["CVAULT_AUTH_PER_ADDRESS"] is { Length: > 0 } given)
+        {
+            perAddress = int.TryParse(given, System.Globalization.CultureInfo.InvariantCulture, out var calls) && calls is >= 1 and <= 1_000_000
+                ? new AttemptRules(calls)
+                : throw new InvalidOperationException("CVAULT_AUTH_PER_ADDRESS is a number of calls from 1 to 1000000.");
+        }
+
         var port = configuration["CVAULT_API_PORT"] is { Length: > 0 } p ? int.Parse(p, System.Globalization.CultureInfo.InvariantCulture) : (int?)null;
         var publicUrl = configuration["CVAULT_PUBLIC_URL"] is { Length: > 0 } url ? url.TrimEnd('/') : $"http://127.0.0.1:{port ?? 8080}";
         return new Settings
@@ -81,6 +95,8 @@ public sealed record Settings
             OperatorToken = Required("CVAULT_OPERATOR_TOKEN", t => new OperatorToken(t)),
             MasterKey = Required("CVAULT_MASTER_KEY", t => new MasterKey(Convert.FromBase64String(t))),
             LeaseRules = string.IsNullOrWhiteSpace(quarantine) ? LeaseRules.Default : new LeaseRules(TimeSpan.FromSeconds(int.Parse(quarantine, System.Globalization.CultureInfo.InvariantCulture))),
+            TrustedProxies = Hygiene.Proxies(configuration["CVAULT_TRUSTED_PROXIES"]),
+            AttemptRules = perAddress,
             SshKey = Optional("CVAULT_SSH_KEY") is { Length: > 0 } ssh ? new PrivateKeyFile(new MemoryStream(System.Text.Encoding.ASCII.GetBytes(ssh + "\n"))) : null,
         };
     }

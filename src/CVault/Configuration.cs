@@ -133,6 +133,7 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(LookupKey.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Quotas.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Idempotency.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(ApiCalls.Schema());
         store.Storage.ExtendedSchemaObjects.Add(RefreshToken.Schema());
         store.Storage.ExtendedSchemaObjects.Add(OneTimeTokens.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Mails.Schema());

@@ -28,12 +28,16 @@ public static class Problems
     public static ProblemDetails EmailTaken() => Of(409, "EMAIL_TAKEN", "This email cannot be registered.");
     public static ProblemDetails Conflict(string why) => Of(409, "CONFLICT", why);
     public static ProblemDetails IdempotencyKeyReused() => Of(422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another request body.");
+
+    /// <summary>Answered with <c>Retry-After</c>. Nothing was changed.</summary>
+    public static ProblemDetails RateLimited() => Of(429, "RATE_LIMITED", "Too many requests. Try again when Retry-After says.");
+
+    /// <summary>An API key that came in the clear has been seen on its way: it is refused, not redirected.</summary>
+    public static ProblemDetails HttpsRequired() => Of(403, "HTTPS_REQUIRED", "This API is spoken to by https only.");
+
     public static ProblemDetails ServerUnavailable() => Of(503, "SERVER_UNAVAILABLE", "No VPN server can take this device now.");
     public static ProblemDetails ServerUnreachable() => Of(502, "SERVER_UNREACHABLE", "The server does not answer over SSH. Check its address, its firewall and that ops/server/bootstrap was given CVault's key.");
     public static ProblemDetails PoolExhausted() => Of(503, "POOL_EXHAUSTED", "Every server that could take this device is full.");
-
-    /// <summary>More at once than the process takes on. Nothing was done; the client may repeat the request.</summary>
-    public static ProblemDetails RateLimited() => Of(429, "RATE_LIMITED", "Too many requests. Try again shortly.");
 
     /// <summary>The tenant's identity provider does not answer, or not with what OpenID Connect Discovery asks for.</summary>
     public static ProblemDetails IssuerUnavailable() => Of(503, "ISSUER_UNAVAILABLE", "The identity provider of this business cannot be reached. Try again shortly.");
@@ -60,10 +64,12 @@ public static class Problems
         403 => Forbidden(),
         404 => NotFound(),
         405 => Of(405, "METHOD_NOT_ALLOWED", "This resource has no such method."),
+        408 => Of(408, "REQUEST_TIMEOUT", "The request came too slowly."),
         409 => Conflict("Another request changed the same thing. Try again."),
         406 => Of(406, "NOT_ACCEPTABLE", "None of the accepted media types can be had."),
         413 => Of(413, "PAYLOAD_TOO_LARGE", "The request body is too large."),
         415 => Of(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json."),
+        429 => RateLimited(),
         _ => Of(status, status >= 500 ? "INTERNAL_ERROR" : "BAD_REQUEST", "The request failed."),
     };
 

@@ -31,6 +31,7 @@ public sealed record Reply(int Status, object Body) : IResult
         NumberHandling = JsonNumberHandling.Strict,
         AllowDuplicateProperties = false,
         MaxDepth = 32,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         // Answers are never part of a page; base64 keys stay readable.
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };

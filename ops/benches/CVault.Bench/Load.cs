@@ -65,7 +65,7 @@ public sealed class Load : IDisposable
     {
         for (var t = 0; t < Tenants; t++)
         {
-            var tenant = await stack.AsOperatorAsync(HttpMethod.Post, "/admin/tenants", new { name = "Bench " + t, max_devices_per_user = MostDevices });
+            var tenant = await stack.AsOperatorAsync(HttpMethod.Post, "/admin/tenants", new { name = "Bench " + t, max_devices_per_user = MostDevices, requests_per_minute = 1_000_000_000 });
             string Of(string member) => tenant[member]!.ToString();
             for (var u = 0; u < UsersPerTenant; u++)
             {

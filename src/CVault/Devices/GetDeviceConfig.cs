@@ -53,8 +53,10 @@ public static class GetDeviceConfig
     {
         var accepted = request.GetTypedHeaders().Accept;
         if (accepted is not { Count: > 0 }) return Offered[0];
-        return accepted.OrderByDescending(a => a.Quality ?? 1)
-            .Select(a => Offered.FirstOrDefault(o => Microsoft.Net.Http.Headers.MediaTypeHeaderValue.Parse(o).IsSubsetOf(a)))
+        // A weight of 0 is a refusal (RFC 9110, 12.4.2).
+        var refused = accepted.Where(a => a.Quality == 0 && !a.MatchesAllTypes).ToArray();
+        return accepted.Where(a => a.Quality != 0).OrderByDescending(a => a.Quality ?? 1)
+            .Select(a => Offered.FirstOrDefault(o => Microsoft.Net.Http.Headers.MediaTypeHeaderValue.Parse(o) is var type && type.IsSubsetOf(a) && !refused.Any(type.IsSubsetOf)))
             .FirstOrDefault(o => o is not null);
     }
 

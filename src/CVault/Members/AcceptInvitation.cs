@@ -24,7 +24,7 @@ public sealed record Accepted(IEventStream<Tenant> Stream, MemberCredentials Cre
 public static class AcceptInvitationEndpoint
 {
     public static ProblemDetails Validate(AcceptInvitation? command) =>
-        command is null ? Body.Missing() : MemberInput.TokenErrors(command.Token).Concat(MemberInput.PasswordErrors(command.Password)).ToArray() is { Length: > 0 } errors
+        command is null ? Body.Missing() : MemberInput.TokenErrors(command.Token).Concat(Passwords.ErrorsOf(command.Password, null)).ToArray() is { Length: > 0 } errors
             ? Problems.Validation(errors)
             : WolverineContinue.NoProblems;
 

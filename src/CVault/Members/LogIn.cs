@@ -29,14 +29,17 @@ public static class LogInMember
     }
 
     public static async Task<(MemberCredentials?, ProblemDetails)> LoadAsync(
-        MemberLogIn command, IDocumentSession session, LookupKey lookup, Passwords passwords, CredentialCache tenants, SecurityLog log, HttpContext http, CancellationToken cancellation)
+        MemberLogIn command, IDocumentSession session, LookupKey lookup, Passwords passwords, AttemptLimits attempts, CredentialCache tenants, SecurityLog log, HttpContext http, CancellationToken cancellation)
     {
         MemberCredentials? credentials = null;
-        if (command.Email!.Length <= 254 && command.Password!.Length <= MemberInput.MaxPassword)
+        if (command.Email!.Length <= 254 && Passwords.IsPossible(command.Password))
         {
-            credentials = await MemberCredentials.FindAsync(session, Emails.IndexOfMember(lookup, command.Email), cancellation);
-            if (await passwords.VerifyAsync(command.Password, credentials?.PasswordHash, cancellation))
+            var index = Emails.IndexOfMember(lookup, command.Email);
+            if (await attempts.TakeAsync(AttemptKind.SignIn, index, http, cancellation) is { } refused) return (null, refused);
+            credentials = await MemberCredentials.FindAsync(session, index, cancellation);
+            if (await MemberCredentials.IsRightAsync(credentials, command.Password!, session, passwords, cancellation))
             {
+                await attempts.ForgiveAsync(AttemptKind.SignIn, index, cancellation);
                 return await tenants.TenantAsync(credentials!.TenantId, cancellation) is { IsSuspended: true } ? (null, Problems.TenantSuspended()) : (credentials, WolverineContinue.NoProblems);
             }
         }

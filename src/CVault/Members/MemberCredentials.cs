@@ -1,5 +1,6 @@
 using CVault.Security;
 using Marten;
+using Npgsql;
 using Marten.Schema;
 
 namespace CVault.Members;
@@ -33,6 +34,27 @@ public sealed record MemberCredentials(Guid Id, Guid TenantId, string EmailIndex
         return await verified ?? await latest;
     }
 
+    /// <summary>
+    /// Whether the password is the account's, and holds the account as it is until the session's commit: a login by a
+    /// password that is being changed either ends with the member's other logins or does not happen. A hash of less than
+    /// today's parameters is replaced.
+    /// </summary>
+    /// <param name="known">Null for an unknown email, at the same cost.</param>
+    public static async Task<bool> IsRightAsync(MemberCredentials? known, string password, IDocumentSession session, Passwords passwords, CancellationToken cancellation)
+    {
+        if (!await passwords.VerifyAsync(password, known?.PasswordHash, cancellation)) return false;
+        var hash = Passwords.IsOutdated(known!.PasswordHash) ? await passwords.HashAsync(password, cancellation) : known.PasswordHash;
+        await session.BeginTransactionAsync(cancellation);
+        await using var command = new NpgsqlCommand($"""
+            update {Database.Schema}.mt_doc_membercredentials set data = jsonb_set(data, array['passwordHash'], to_jsonb($3::text)) where id = $1 and data ->> 'passwordHash' = $2 returning 1
+            """);
+        command.Parameters.Add(new() { Value = known.Id });
+        command.Parameters.Add(new() { Value = known.PasswordHash });
+        command.Parameters.Add(new() { Value = hash });
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+        return await reader.ReadAsync(cancellation);
+    }
+
     /// <summary>The verified account of an email; null for none.</summary>
     public static Task<MemberCredentials?> VerifiedAsync(IQuerySession session, string emailIndex, CancellationToken cancellation) =>
         session.Query<MemberCredentials>().FirstOrDefaultAsync(c => c.LoginIndex == emailIndex, cancellation);
@@ -41,16 +63,9 @@ public sealed record MemberCredentials(Guid Id, Guid TenantId, string EmailIndex
 /// <summary>What members' emails and passwords must look like.</summary>
 internal static class MemberInput
 {
-    public const int MinPassword = 8, MaxPassword = 128;
-
     public static IEnumerable<(string Field, string Message)> EmailErrors(string? email)
     {
         if (email is null || !Emails.IsWellFormed(email)) yield return ("email", "A valid email address is required.");
-    }
-
-    public static IEnumerable<(string Field, string Message)> PasswordErrors(string? password, string field = "password")
-    {
-        if (password is null || password.Length is < MinPassword or > MaxPassword) yield return (field, $"{MinPassword} to {MaxPassword} characters.");
     }
 
     public static IEnumerable<(string Field, string Message)> TokenErrors(string? token, string field = "token")

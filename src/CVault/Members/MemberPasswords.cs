@@ -25,8 +25,13 @@ public static class ForgotMemberPassword
     public static ProblemDetails Validate(ForgottenMemberPassword? command) =>
         command is null ? Body.Missing() : MemberInput.EmailErrors(command.Email).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
 
-    public static async Task<ForgetfulMember> LoadAsync(ForgottenMemberPassword command, IDocumentSession session, LookupKey lookup, CancellationToken cancellation) =>
-        new(await MemberCredentials.VerifiedAsync(session, Emails.IndexOfMember(lookup, command.Email!), cancellation));
+    public static async Task<(ForgetfulMember?, ProblemDetails)> LoadAsync(
+        ForgottenMemberPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, AttemptLimits attempts, CancellationToken cancellation)
+    {
+        var index = Emails.IndexOfMember(lookup, command.Email!);
+        if (await attempts.TakeAsync(AttemptKind.Mail, index, http, cancellation) is { } refused) return (null, refused);
+        return (new ForgetfulMember(await MemberCredentials.VerifiedAsync(session, index, cancellation)), WolverineContinue.NoProblems);
+    }
 
     /// <summary>Without an account the same rows are written: a token of nobody's and a mail to nobody.</summary>
     [WolverinePost("/api/v1/tenant/auth/password/forgot", OperationId = "forgotMemberPassword"), NotTenanted, AllowAnonymous]
@@ -75,7 +80,7 @@ public sealed record NewMemberPassword(MemberCredentials Credentials, string Has
 public static class ResetMemberPassword
 {
     public static ProblemDetails Validate(MemberPasswordReset? command) =>
-        command is null ? Body.Missing() : MemberInput.TokenErrors(command.Token).Concat(MemberInput.PasswordErrors(command.Password)).ToArray() is { Length: > 0 } errors
+        command is null ? Body.Missing() : MemberInput.TokenErrors(command.Token).Concat(Passwords.ErrorsOf(command.Password, null)).ToArray() is { Length: > 0 } errors
             ? Problems.Validation(errors)
             : WolverineContinue.NoProblems;
 
@@ -111,21 +116,25 @@ public static class ChangeMemberPassword
     public static ProblemDetails Validate(MemberPasswordChange? command)
     {
         if (command is null) return Body.Missing();
-        var errors = MemberInput.PasswordErrors(command.NewPassword, "new_password").ToList();
+        var errors = Passwords.ErrorsOf(command.NewPassword, null, "new_password").ToList();
         if (string.IsNullOrEmpty(command.CurrentPassword)) errors.Add(("current_password", "Your password of now is required."));
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
 
     public static async Task<(NewMemberPassword?, ProblemDetails)> LoadAsync(
-        MemberPasswordChange command, IDocumentSession session, Passwords passwords, SecurityLog log, HttpContext http, CancellationToken cancellation)
+        MemberPasswordChange command, IDocumentSession session, Passwords passwords, AttemptLimits attempts, SecurityLog log, HttpContext http, CancellationToken cancellation)
     {
+        // Whoever has a stolen token must not find the password by it.
+        var account = "member:" + http.User.MemberId();
+        if (await attempts.TakeAsync(AttemptKind.SignIn, account, http, cancellation) is { } refused) return (null, refused);
         var credentials = await session.LoadAsync<MemberCredentials>(http.User.MemberId(), cancellation);
-        if (command.CurrentPassword!.Length > MemberInput.MaxPassword || !await passwords.VerifyAsync(command.CurrentPassword, credentials?.PasswordHash, cancellation))
+        if (!Passwords.IsPossible(command.CurrentPassword) || !await MemberCredentials.IsRightAsync(credentials, command.CurrentPassword!, session, passwords, cancellation))
         {
             log.Write(SecurityEvent.SignInFailed, http, ("kind", "password change"));
             return (null, Problems.InvalidCredentials());
         }
 
+        await attempts.ForgiveAsync(AttemptKind.SignIn, account, cancellation);
         return (new NewMemberPassword(credentials!, await passwords.HashAsync(command.NewPassword!, cancellation)), WolverineContinue.NoProblems);
     }
 

@@ -52,15 +52,19 @@ public static class SignUpEndpoint
     public static ProblemDetails Validate(SignUp? command)
     {
         if (command is null) return Body.Missing();
-        var errors = MemberInput.EmailErrors(command.Email).Concat(MemberInput.PasswordErrors(command.Password)).Concat(
+        var errors = MemberInput.EmailErrors(command.Email).Concat(Passwords.ErrorsOf(command.Password, command.Email)).Concat(
             TenantChanges.NameErrors(command.BusinessName, "business_name")).ToArray();
         return errors.Length > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
 
-    public static async Task<SignUpFacts> LoadAsync(SignUp command, IDocumentSession session, LookupKey lookup, Passwords passwords, CancellationToken cancellation)
+    public static async Task<(SignUpFacts?, ProblemDetails)> LoadAsync(
+        SignUp command, HttpContext http, IDocumentSession session, LookupKey lookup, Passwords passwords, AttemptLimits attempts, CancellationToken cancellation)
     {
+        var index = Emails.IndexOfMember(lookup, command.Email!);
+        // Each sign-up sends a mail, perhaps to somebody who never asked for one.
+        if (await attempts.TakeAsync(AttemptKind.Mail, index, http, cancellation) is { } refused) return (null, refused);
         var hash = await passwords.HashAsync(command.Password!, cancellation);
-        return new SignUpFacts(hash, await MemberCredentials.VerifiedAsync(session, Emails.IndexOfMember(lookup, command.Email!), cancellation) is not null);
+        return (new SignUpFacts(hash, await MemberCredentials.VerifiedAsync(session, index, cancellation) is not null), WolverineContinue.NoProblems);
     }
 
     /// <summary>The same work for a free and a taken email, down to a verification token that nobody is told.</summary>

@@ -61,13 +61,15 @@ public sealed record MailSentView(bool Sent = true);
 /// <summary><c>POST /api/v1/tenant/auth/verify/resend</c>: another mail with another token.</summary>
 public static class ResendVerification
 {
-    public static async Task<(Unverified?, ProblemDetails)> LoadAsync(HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, CancellationToken cancellation)
+    public static async Task<(Unverified?, ProblemDetails)> LoadAsync(
+        HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, AttemptLimits attempts, CancellationToken cancellation)
     {
         var id = http.User.MemberId();
         var tenant = TenantAuthentication.TenantOf(http);
         if (tenant.Members[id].EmailVerified) return (null, Problems.Conflict("Your email is verified already."));
         if (await DataKeys.LoadAsync(session, master, id, cancellation) is not { } key) return (null, Problems.NotFound());
         var email = key.Open(Emails.Purpose, tenant.Members[id].Email);
+        if (await attempts.TakeAsync(AttemptKind.Mail, Emails.IndexOfMember(lookup, email), http, cancellation) is { } refused) return (null, refused);
         return (new Unverified(email, tenant.Name, await MemberCredentials.VerifiedAsync(session, Emails.IndexOfMember(lookup, email), cancellation) is not null), WolverineContinue.NoProblems);
     }
 

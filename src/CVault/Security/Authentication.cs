@@ -6,16 +6,23 @@ using Microsoft.AspNetCore.Mvc;
 namespace CVault.Security;
 
 /// <summary>Refused calls answer with a problem that says which credential failed, and nothing more.</summary>
-public sealed class Authentication : IAuthorizationMiddlewareResultHandler
+public sealed class Authentication(AttemptLimits attempts) : IAuthorizationMiddlewareResultHandler
 {
     /// <summary>Where an authentication handler leaves the problem that it found.</summary>
     public const string ProblemItem = "cvault.problem";
 
-    public Task HandleAsync(RequestDelegate next, HttpContext context, AuthorizationPolicy policy, PolicyAuthorizationResult authorizeResult)
+    public async Task HandleAsync(RequestDelegate next, HttpContext context, AuthorizationPolicy policy, PolicyAuthorizationResult authorizeResult)
     {
-        if (authorizeResult.Succeeded) return next(context);
-        var problem = context.Items[ProblemItem] as ProblemDetails ?? Missing(context, policy);
-        return new ProblemResult(problem).ExecuteAsync(context);
+        if (authorizeResult.Succeeded)
+        {
+            await next(context);
+            return;
+        }
+
+        var problem = context.Items[ProblemItem] as ProblemDetails;
+        // A credential that was sent and is wrong, not one that is missing: somebody may be guessing.
+        if (problem?.Status == 401) problem = await attempts.FailedAsync(context) ?? problem;
+        await new ProblemResult(problem ?? Missing(context, policy)).ExecuteAsync(context);
     }
 
     private static ProblemDetails Missing(HttpContext context, AuthorizationPolicy policy)

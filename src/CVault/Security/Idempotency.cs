@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
 using Marten;
@@ -13,7 +14,8 @@ namespace CVault.Security;
 /// <summary>
 /// <c>Idempotency-Key</c> on every POST. The claim is the first statement of the transaction that the request's
 /// events are appended in, and the answer its last: a crash leaves either both the work and its answer or neither.
-/// A repeat that comes while the first is under way waits on the claim's row and is then answered from it.
+/// A repeat that comes while the first is under way is told so at once (409): a lock on the claim, held by the first's
+/// transaction, says that it is.
 /// </summary>
 /// <remarks>
 /// Wolverine has such a feature, but stores the answer as it is; ours carry private keys, secrets and tokens, so they
@@ -50,15 +52,15 @@ public static class Idempotency
         var requestHash = Convert.FromHexString(lookup.Hash("idempotency-body", Convert.ToHexStringLower(claim) + await BodyAsync(http.Request, cancellation)));
         var now = time.GetUtcNow();
 
-        // From here on a database connection is held, while a password is hashed or another request's claim is waited
-        // for. Requests with keys share some of the connections, so that those without, and other tenants, go on.
+        // From here on a database connection is held, also while a password is hashed. Requests with keys share some of the
+        // connections, so that those without, and other tenants, go on.
         var place = await keyed.EnterAsync(cancellation);
         http.Items[PlaceItem] = place;
         http.Response.RegisterForDispose(place);
 
         await session.BeginTransactionAsync(cancellation);
         await using var insert = new NpgsqlCommand($"""
-            insert into {Database.Schema}.idempotency_keys as i (claim, request_hash, expires_at) values ($1, $2, $3)
+            insert into {Database.Schema}.idempotency_keys as i (claim, request_hash, expires_at) select $1, $2, $3 where pg_try_advisory_xact_lock($5)
             on conflict (claim) do update set request_hash = excluded.request_hash, expires_at = excluded.expires_at, status = null, location = null, body = null
               where i.expires_at < $4
             returning 1
@@ -67,6 +69,7 @@ public static class Idempotency
         insert.Parameters.Add(new() { Value = requestHash });
         insert.Parameters.Add(new() { Value = now + Kept });
         insert.Parameters.Add(new() { Value = now });
+        insert.Parameters.Add(new() { Value = BinaryPrimitives.ReadInt64LittleEndian(claim) });
         await using (var claimed = await session.ExecuteReaderAsync(insert, cancellation))
         {
             if (await claimed.ReadAsync(cancellation))
@@ -76,10 +79,16 @@ public static class Idempotency
             }
         }
 
-        await using var select = new NpgsqlCommand($"select request_hash, status, location, body from {Database.Schema}.idempotency_keys where claim = $1");
+        await using var select = new NpgsqlCommand($"select request_hash, status, location, body from {Database.Schema}.idempotency_keys where claim = $1 and expires_at >= $2");
         select.Parameters.Add(new() { Value = claim });
+        select.Parameters.Add(new() { Value = now });
         await using var found = await session.ExecuteReaderAsync(select, cancellation);
-        if (!await found.ReadAsync(cancellation) || found.IsDBNull(1)) return new ProblemResult(Problems.Conflict("The first request with this Idempotency-Key is still under way."));
+        if (!await found.ReadAsync(cancellation) || found.IsDBNull(1))
+        {
+            http.Response.Headers.RetryAfter = "1";
+            return new ProblemResult(Problems.Conflict("The first request with this Idempotency-Key is still under way."));
+        }
+
         if (!CryptographicOperations.FixedTimeEquals((byte[])found.GetValue(0), requestHash)) return new ProblemResult(Problems.IdempotencyKeyReused());
         var body = master.Unwrap((byte[])found.GetValue(3), Subject(claim));
         return new Replay(found.GetInt32(1), found.IsDBNull(2) ? null : found.GetString(2), body);

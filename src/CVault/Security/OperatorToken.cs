@@ -10,18 +10,25 @@ namespace CVault.Security;
 
 /// <summary>The operator token: <c>Authorization: Bearer</c>, compared in constant time.</summary>
 public sealed class OperatorAuthentication(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, OperatorToken token)
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, OperatorToken token, AttemptLimits attempts)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "Operator";
 
-    protected override Task<AuthenticateResult> HandleAuthenticateAsync()
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var header = Request.Headers.Authorization.ToString();
-        if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return Task.FromResult(AuthenticateResult.NoResult());
-        if (!token.Matches(header["Bearer ".Length..].Trim())) return Task.FromResult(AuthenticateResult.Fail("operator token"));
-        var identity = new ClaimsIdentity([new Claim(Actor.OperatorClaim, "true")], SchemeName);
-        return Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), SchemeName)));
+        if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return AuthenticateResult.NoResult();
+        var limited = attempts.OperatorBlocked(Context);
+        if (limited is null && token.Matches(header["Bearer ".Length..].Trim()))
+        {
+            var identity = new ClaimsIdentity([new Claim(Actor.OperatorClaim, "true")], SchemeName);
+            return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), SchemeName));
+        }
+
+        limited ??= await attempts.OperatorFailedAsync(Context);
+        if (limited is not null) Context.Items[Authentication.ProblemItem] = limited;
+        return AuthenticateResult.Fail("operator token");
     }
 }
 

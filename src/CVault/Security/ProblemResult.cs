@@ -10,7 +10,7 @@ public sealed class ProblemResult(ProblemDetails problem) : IResult
     {
         var response = httpContext.Response;
         response.StatusCode = problem.Status ?? 500;
-        if (response.StatusCode is 429 or 503) response.Headers.RetryAfter = "2";
+        if (response.StatusCode is 429 or 503 && response.Headers.RetryAfter.Count == 0) response.Headers.RetryAfter = "2";
         if (response.StatusCode == 401) response.Headers.WWWAuthenticate = "Bearer";
         problem.Extensions["request_id"] = httpContext.TraceIdentifier;
         await response.WriteAsJsonAsync(problem, Reply.Json, "application/problem+json", httpContext.RequestAborted);

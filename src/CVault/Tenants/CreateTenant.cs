@@ -44,7 +44,7 @@ public static class CreateTenant
             Reply.Created($"/admin/tenants/{id}", new TenantCreatedView
             {
                 Id = view.Id, Name = view.Name, Status = view.Status, BandwidthLimitGb = view.BandwidthLimitGb, UserLimit = view.UserLimit,
-                MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute, LeasePolicy = view.LeasePolicy, LeaseIdleDays = view.LeaseIdleDays,
+                MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute, RequestsBurst = view.RequestsBurst, LeasePolicy = view.LeasePolicy, LeaseIdleDays = view.LeaseIdleDays,
                 KeyCustody = view.KeyCustody, EmailVerification = view.EmailVerification, WhitelabelConfig = view.WhitelabelConfig, CreatedAt = view.CreatedAt,
                 ApiKey = secretKey.Id, ApiSecret = secret, PublishableKey = publishable.Id,
             }),

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using CVault.Security;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
@@ -7,13 +8,23 @@ using Wolverine.Http;
 
 namespace CVault.Tenants;
 
+/// <summary>A tenant and what it used.</summary>
+public sealed record TenantDetailView : TenantView
+{
+    [SetsRequiredMembers]
+    public TenantDetailView(TenantView tenant, long apiCallsThisMonth) : base(tenant) => ApiCallsThisMonth = apiCallsThisMonth;
+
+    /// <summary>Calls that were let through in this calendar month (UTC); the last five seconds may be missing.</summary>
+    public long ApiCallsThisMonth { get; }
+}
+
 /// <summary><c>GET /admin/tenants/{id}</c>.</summary>
 public static class GetTenant
 {
     [WolverineGet("/admin/tenants/{id:guid}", OperationId = "getTenant"), Authorize(Policies.Operator)]
-    [ProducesResponseType<TenantView>(200)]
-    public static async Task<IResult> Get(Guid id, IQuerySession session, CancellationToken cancellation) =>
+    [ProducesResponseType<TenantDetailView>(200)]
+    public static async Task<IResult> Get(Guid id, IQuerySession session, TimeProvider time, CancellationToken cancellation) =>
         await session.LoadAsync<Tenant>(id, cancellation) is { } tenant
-            ? Reply.Ok(TenantView.Of(tenant))
+            ? Reply.Ok(new TenantDetailView(TenantView.Of(tenant), await ApiCalls.OfMonthAsync(session, time.GetUtcNow(), cancellation)))
             : new ProblemResult(Problems.NotFound());
 }

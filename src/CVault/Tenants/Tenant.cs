@@ -27,12 +27,13 @@ public sealed record IdentityProvider(string Issuer, string ClientId);
 /// <param name="BandwidthLimitGb">Decimal gigabytes a calendar month (UTC); null is unlimited, 0 is none.</param>
 /// <param name="UserLimit">How many users; null is unlimited, 0 is none.</param>
 /// <param name="MaxDevicesPerUser">How many live devices a user may have.</param>
-/// <param name="RequestsPerMinute">API requests a minute; null takes the platform's default.</param>
+/// <param name="RequestsPerMinute">API requests a minute; null takes <see cref="DefaultRequestsPerMinute"/>, 0 is none.</param>
 /// <param name="LeasePolicy">When addresses go back.</param>
 /// <param name="KeyCustody">Who makes private keys; <see cref="KeyCustody.Client"/> demands it of every device.</param>
 /// <param name="WhitelabelConfig">The tenant's branding, as it was sent: a JSON object.</param>
 /// <param name="LeaseIdleDays">After how many days without a handshake a device loses its address, 1 to 3650; null: never.</param>
 /// <param name="EmailVerification">Whether users register with verified emails only.</param>
+/// <param name="RequestsBurst">How many more requests than <paramref name="RequestsPerMinute"/> may fall into a minute that lies across two windows, 0 to 10,000.</param>
 public sealed record TenantSettings(
     int? BandwidthLimitGb = null,
     int? UserLimit = null,
@@ -42,8 +43,15 @@ public sealed record TenantSettings(
     KeyCustody KeyCustody = KeyCustody.Managed,
     JsonElement? WhitelabelConfig = null,
     int? LeaseIdleDays = null,
-    EmailVerification EmailVerification = EmailVerification.Off)
+    EmailVerification EmailVerification = EmailVerification.Off,
+    int RequestsBurst = TenantSettings.DefaultRequestsBurst)
 {
+    public const int DefaultRequestsPerMinute = 100, DefaultRequestsBurst = 20;
+
+    /// <summary>The limit of the tenant's requests, over all nodes together.</summary>
+    [JsonIgnore]
+    public Security.LimitRule RequestLimit => new(RequestsPerMinute ?? DefaultRequestsPerMinute, RequestsBurst, 60);
+
     /// <summary>Equal in every member; two JSON elements are never equal as records compare them.</summary>
     public bool SameAs(TenantSettings other) =>
         this with { WhitelabelConfig = null } == other with { WhitelabelConfig = null }

@@ -15,7 +15,7 @@ namespace CVault.Tenants;
 /// </summary>
 public sealed class TenantAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder,
-    CredentialCache credentials, SecurityFeed feed, LookupKey lookup, Tokens tokens, TimeProvider time)
+    CredentialCache credentials, SecurityFeed feed, LookupKey lookup, Tokens tokens, AttemptLimits attempts, TimeProvider time)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "Tenant";
@@ -27,6 +27,9 @@ public sealed class TenantAuthentication(
 
     /// <summary>The tenant as it was read with the request's credential.</summary>
     public static Tenant TenantOf(HttpContext http) => (Tenant)http.Items[TenantItem]!;
+
+    /// <summary>The same, for where there need not be one: an operator's call, or nobody's.</summary>
+    public static Tenant? TenantOrNone(HttpContext http) => http.Items[TenantItem] as Tenant;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
@@ -40,6 +43,9 @@ public sealed class TenantAuthentication(
         if (keyId.Length > 64 || (keyId.Length == 0 && secret.Length > 0)) return Refuse(Problems.InvalidApiKey());
         var token = bearer.Length > 0 ? await tokens.VerifyAsync(bearer, Audience.User) : null;
         if (bearer.Length > 0 && token is null) return Refuse(Problems.Unauthenticated());
+
+        // A token that holds was not guessed; of keys from an address that guesses too much none is looked up any more.
+        if (token is null && attempts.Blocked(Context) is { } blocked) return Refuse(blocked);
 
         var key = keyId.Length > 0 ? await credentials.KeyAsync(keyId, Context.RequestAborted) : null;
         var tenant = (token?.TenantId ?? key?.TenantId) is { } id ? await credentials.TenantAsync(id, Context.RequestAborted) : null;

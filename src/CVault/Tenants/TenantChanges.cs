@@ -14,6 +14,7 @@ public sealed class TenantChanges
     public JsonElement UserLimit { get; init; }
     public int? MaxDevicesPerUser { get; init; }
     public JsonElement RequestsPerMinute { get; init; }
+    public int? RequestsBurst { get; init; }
     public string? LeasePolicy { get; init; }
     public JsonElement LeaseIdleDays { get; init; }
     public string? KeyCustody { get; init; }
@@ -39,10 +40,11 @@ public sealed class TenantChanges
         }
 
         if (MaxDevicesPerUser is < 0 or > 1000) yield return ("max_devices_per_user", "0 to 1000.");
+        if (RequestsBurst is < 0 or > 10_000) yield return ("requests_burst", "0 to 10000.");
         foreach (var (field, value) in new[] { ("bandwidth_limit_gb", BandwidthLimitGb), ("user_limit", UserLimit), ("requests_per_minute", RequestsPerMinute) })
         {
             if (value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null) continue;
-            if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var n) || n < 0) yield return (field, "A whole number from 0, or null for no limit.");
+            if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var n) || n < 0) yield return (field, field == "requests_per_minute" ? "A whole number from 0, or null for the default." : "A whole number from 0, or null for no limit.");
         }
 
         if (WhitelabelConfig.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Object or JsonValueKind.Null)) yield return ("whitelabel_config", "A JSON object.");
@@ -64,6 +66,7 @@ public sealed class TenantChanges
         UserLimit = Number(UserLimit, old.UserLimit),
         MaxDevicesPerUser = MaxDevicesPerUser ?? old.MaxDevicesPerUser,
         RequestsPerMinute = Number(RequestsPerMinute, old.RequestsPerMinute),
+        RequestsBurst = RequestsBurst ?? old.RequestsBurst,
         LeasePolicy = Names.TryParse<LeasePolicy>(LeasePolicy, out var lease) ? lease : old.LeasePolicy,
         LeaseIdleDays = Number(LeaseIdleDays, old.LeaseIdleDays),
         KeyCustody = Names.TryParse<KeyCustody>(KeyCustody, out var custody) ? custody : old.KeyCustody,

@@ -15,7 +15,10 @@ public record TenantView
     public required int? BandwidthLimitGb { get; init; }
     public required int? UserLimit { get; init; }
     public required int MaxDevicesPerUser { get; init; }
+
+    /// <summary>Null is the platform's default of 100.</summary>
     public required int? RequestsPerMinute { get; init; }
+    public required int RequestsBurst { get; init; }
 
     /// <summary><c>sticky</c> or <c>ephemeral</c>.</summary>
     public required string LeasePolicy { get; init; }
@@ -40,6 +43,7 @@ public record TenantView
         UserLimit = t.Settings.UserLimit,
         MaxDevicesPerUser = t.Settings.MaxDevicesPerUser,
         RequestsPerMinute = t.Settings.RequestsPerMinute,
+        RequestsBurst = t.Settings.RequestsBurst,
         LeasePolicy = Names.Of(t.Settings.LeasePolicy),
         LeaseIdleDays = t.Settings.LeaseIdleDays,
         KeyCustody = Names.Of(t.Settings.KeyCustody),

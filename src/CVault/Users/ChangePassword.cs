@@ -30,9 +30,12 @@ public static class ChangePasswordEndpoint
     }
 
     public static async Task<(ChangedPassword?, ProblemDetails)> LoadAsync(
-        ChangePassword command, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, Passwords passwords, SecurityLog log, CancellationToken cancellation)
+        ChangePassword command, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, Passwords passwords, AttemptLimits attempts, SecurityLog log, CancellationToken cancellation)
     {
         var userId = principal.UserId();
+        // Whoever has a stolen token must not find the password by it.
+        var account = "user:" + userId;
+        if (await attempts.TakeAsync(AttemptKind.SignIn, account, http, cancellation) is { } refused) return (null, refused);
         var credentials = await session.LoadAsync<UserCredentials>(userId, cancellation);
         if (!Passwords.IsPossible(command.CurrentPassword) || !await passwords.VerifyAsync(command.CurrentPassword!, credentials?.PasswordHash, cancellation))
         {
@@ -40,6 +43,7 @@ public static class ChangePasswordEndpoint
             return (null, Problems.InvalidCredentials());
         }
 
+        await attempts.ForgiveAsync(AttemptKind.SignIn, account, cancellation);
         var errors = Passwords.ErrorsOf(command.NewPassword, await UserEmail.OfAsync(session, master, userId, cancellation), "new_password").ToArray();
         if (errors.Length > 0) return (null, Problems.Validation(errors));
         return await credentials!.ReplaceHashAsync(session, await passwords.HashAsync(command.NewPassword!, cancellation), cancellation)

@@ -21,14 +21,19 @@ public static class LoginUser
     }
 
     public static async Task<(UserCredentials?, ProblemDetails)> LoadAsync(
-        EmailAndPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, Passwords passwords, SecurityLog log, CancellationToken cancellation)
+        EmailAndPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, Passwords passwords, AttemptLimits attempts, SecurityLog log, CancellationToken cancellation)
     {
         UserCredentials? credentials = null;
         if (command.Email!.Length <= 254 && Passwords.IsPossible(command.Password))
         {
             var index = Emails.IndexOf(lookup, session.TenantId, command.Email);
+            if (await attempts.TakeAsync(AttemptKind.SignIn, index, http, cancellation) is { } refused) return (null, refused);
             credentials = await session.Query<UserCredentials>().FirstOrDefaultAsync(c => c.EmailIndex == index, cancellation);
-            if (await IsRightAsync(credentials, command.Password!, session, passwords, cancellation)) return (credentials, WolverineContinue.NoProblems);
+            if (await IsRightAsync(credentials, command.Password!, session, passwords, cancellation))
+            {
+                await attempts.ForgiveAsync(AttemptKind.SignIn, index, cancellation);
+                return (credentials, WolverineContinue.NoProblems);
+            }
         }
 
         log.Write(SecurityEvent.SignInFailed, http, ("method", "password"), ("user", credentials?.Id));

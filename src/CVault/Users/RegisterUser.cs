@@ -75,12 +75,13 @@ public static class RegisterUser
 
     /// <summary>The password's hash, and a place among the tenant's users.</summary>
     public static async Task<(Registration?, ProblemDetails)> LoadAsync(
-        EmailAndPassword command, HttpContext http, IDocumentSession session, Passwords passwords, LookupKey lookup, SecurityLog log, CancellationToken cancellation)
+        EmailAndPassword command, HttpContext http, IDocumentSession session, Passwords passwords, LookupKey lookup, AttemptLimits attempts, SecurityLog log, CancellationToken cancellation)
     {
         // Hashed before anything is locked, and always, so that a taken email takes no less time than a free one.
-        var hash = await passwords.HashAsync(command.Password!, cancellation);
         var tenant = TenantAuthentication.TenantOf(http);
         var index = Emails.IndexOf(lookup, session.TenantId, command.Email!);
+        if (tenant.Settings.EmailVerification == EmailVerification.Required && await attempts.TakeAsync(AttemptKind.Mail, index, http, cancellation) is { } refused) return (null, refused);
+        var hash = await passwords.HashAsync(command.Password!, cancellation);
         var taken = await session.Query<UserCredentials>().AnyAsync(c => c.EmailIndex == index, cancellation);
         if (tenant.Settings.EmailVerification == EmailVerification.Required) return (new Registration(tenant, hash, taken), WolverineContinue.NoProblems);
         // Of two at once the database's index still lets one through.

@@ -34,10 +34,12 @@ public static class ForgotPassword
             ? Problems.Validation(("email", "A valid email address is required."))
             : WolverineContinue.NoProblems;
 
-    public static async Task<Forgetful> LoadAsync(ForgottenPassword command, IDocumentSession session, LookupKey lookup, CancellationToken cancellation)
+    public static async Task<(Forgetful?, ProblemDetails)> LoadAsync(
+        ForgottenPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, AttemptLimits attempts, CancellationToken cancellation)
     {
         var index = Emails.IndexOf(lookup, session.TenantId, command.Email!);
-        return new Forgetful((await session.Query<UserCredentials>().FirstOrDefaultAsync(c => c.EmailIndex == index, cancellation))?.Id ?? Guid.NewGuid());
+        if (await attempts.TakeAsync(AttemptKind.Mail, index, http, cancellation) is { } refused) return (null, refused);
+        return (new Forgetful((await session.Query<UserCredentials>().FirstOrDefaultAsync(c => c.EmailIndex == index, cancellation))?.Id ?? Guid.NewGuid()), WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/auth/password/forgot", OperationId = "forgotPassword"), Authorize(Policies.ApiKey)]

@@ -142,6 +142,22 @@ public sealed class ErrorTests(Stack stack)
         }
     }
 
+    /// <summary>The framework writes problems only for those who accept JSON, and otherwise leaves them as they are.</summary>
+    [Theory]
+    [InlineData("application/xml")]
+    [InlineData("image/png")]
+    [InlineData("text/html;q=0.1")]
+    public async Task a_problem_has_the_same_form_whatever_the_caller_accepts(string accept)
+    {
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        var badQuery = await user.SendAsync(HttpMethod.Get, "/api/v1/vpn/status?device_id=10.8.0.2", headers: ("Accept", accept));
+        badQuery.IsProblem(400, "VALIDATION_FAILED");
+        Assert.Equal(["device_id"], badQuery.BadFields);
+        SaysNothingOfTheInside(badQuery);
+        (await user.SendAsync(HttpMethod.Get, $"{Devices}/{Guid.NewGuid()}", headers: ("Accept", accept))).IsProblem(404, "NOT_FOUND");
+        (await user.SendAsync(HttpMethod.Put, Devices, headers: ("Accept", accept))).IsProblem(405, "METHOD_NOT_ALLOWED");
+    }
+
     [Fact]
     public async Task a_problem_that_the_database_found_has_the_same_form()
     {

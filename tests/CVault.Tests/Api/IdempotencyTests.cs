@@ -40,13 +40,49 @@ public sealed class IdempotencyTests(Stack stack)
     }
 
     [Fact]
-    public async Task of_32_at_once_with_one_key_all_get_the_one_device()
+    public async Task of_32_at_once_with_one_key_one_makes_the_device_and_the_others_get_it_or_hear_that_it_is_under_way()
     {
         var user = await (await stack.NewTenantAsync(new { max_devices_per_user = 40 })).NewUserAsync();
         var answers = await Task.WhenAll(Enumerable.Range(0, 32).Select(_ => user.RegisterDeviceAsync(idempotencyKey: key)));
-        Assert.Single(answers.Select(a => ButPeerStatus(a.Is(HttpStatusCode.Created))).Distinct());
-        Assert.Equal(31, answers.Count(a => a.Headers.ContainsKey(Replayed)));
+        foreach (var early in answers.Where(a => a.Status != HttpStatusCode.Created)) IsUnderWay(early);
+        var created = answers.Where(a => a.Status == HttpStatusCode.Created).ToArray();
+        Assert.Single(created, a => !a.Headers.ContainsKey(Replayed));
+        Assert.Single(created.Select(ButPeerStatus).Distinct());
+        var later = await Task.WhenAll(Enumerable.Range(0, 32).Select(_ => user.RegisterDeviceAsync(idempotencyKey: key)));
+        Assert.All(later, a => Assert.Equal((HttpStatusCode.Created, "true", ButPeerStatus(created[0])), (a.Status, a.Headers.GetValueOrDefault(Replayed), ButPeerStatus(a))));
         Assert.Single((await user.SendAsync(HttpMethod.Get, Devices)).Json["devices"]!.AsArray());
+    }
+
+    /// <summary>The first is held up where it takes its place in the quota, by a transaction of the test's own on that row.</summary>
+    [Fact]
+    public async Task while_the_first_is_under_way_a_repeat_is_told_so_at_once()
+    {
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        await user.NewDeviceAsync();
+        await using var connection = await stack.Database.OpenConnectionAsync();
+        Task<Answer> first;
+        await using (var held = await connection.BeginTransactionAsync())
+        {
+            await using var hold = new Npgsql.NpgsqlCommand("update cvault.quotas set used = used where subject = $1", connection, held) { Parameters = { new() { Value = Guid.Parse(user.Id) } } };
+            Assert.Equal(1, await hold.ExecuteNonQueryAsync());
+            first = user.RegisterDeviceAsync("Held up", idempotencyKey: key);
+            Answer early;
+            while ((early = await Task.WhenAny(first, user.RegisterDeviceAsync("Held up", idempotencyKey: key)).Unwrap()).Status != HttpStatusCode.Conflict) Assert.False(first.IsCompleted, early.Body);
+            IsUnderWay(early);
+            IsUnderWay(await user.RegisterDeviceAsync("Another body", idempotencyKey: key));
+            await held.RollbackAsync();
+        }
+
+        var done = (await first).Is(HttpStatusCode.Created);
+        var repeat = (await user.RegisterDeviceAsync("Held up", idempotencyKey: key)).Is(HttpStatusCode.Created);
+        Assert.Equal(("true", done.Text("device_id")), (repeat.Headers.GetValueOrDefault(Replayed), repeat.Text("device_id")));
+        (await user.RegisterDeviceAsync("Another body", idempotencyKey: key)).IsProblem(422, "IDEMPOTENCY_KEY_REUSED");
+    }
+
+    private static void IsUnderWay(Answer answer)
+    {
+        answer.IsProblem(409, "CONFLICT");
+        Assert.Equal("1", answer.Headers["Retry-After"]);
     }
 
     [Fact]

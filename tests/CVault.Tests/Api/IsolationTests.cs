@@ -154,7 +154,8 @@ public sealed class IsolationTests(Stack stack)
             var value = name.Contains("user", StringComparison.Ordinal) ? victim.Id : victim.Tenant.Id;
             (await stranger.SendAsync(HttpMethod.Get, $"/api/v1/devices/{device.Id}?{name}={value}", headers: (name, value))).IsProblem(404, "NOT_FOUND");
             Assert.Empty((await stranger.SendAsync(HttpMethod.Get, $"/api/v1/devices?{name}={value}", headers: (name, value))).Json["devices"]!.AsArray());
-            (await stranger.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect", new JsonObject { ["device_id"] = device.Id, [name] = value })).IsProblem(404, "NOT_FOUND");
+            (await stranger.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect?" + name + "=" + value, new JsonObject { ["device_id"] = device.Id })).IsProblem(404, "NOT_FOUND");
+            (await stranger.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect", new JsonObject { ["device_id"] = device.Id, [name] = value })).IsProblem(400, "VALIDATION_FAILED");
         }
     }
 

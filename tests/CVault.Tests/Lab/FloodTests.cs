@@ -64,7 +64,11 @@ public sealed class FloodTests(Stack stack, ITestOutputHelper output)
         output.WriteLine($"of {together}: 1 made the device, {created.Length - 1} were answered with it again, {together - created.Length} with 409");
         var device = (first.Text("device_id"), first.Text("assigned_ip"));
         Assert.All(created, a => Assert.Equal(device, (a.Text("device_id"), a.Text("assigned_ip"))));
-        Assert.Equal(device.Item1, (await user.RegisterDeviceAsync("Laptop", idempotencyKey: key)).Is(HttpStatusCode.Created).Text("device_id"));
+        foreach (var later in await Task.WhenAll(Enumerable.Range(0, together).Select(_ => user.RegisterDeviceAsync("Laptop", idempotencyKey: key))))
+        {
+            Assert.Equal((device.Item1, "true"), (later.Is(HttpStatusCode.Created).Text("device_id"), later.Headers.GetValueOrDefault("Idempotent-Replayed")));
+        }
+
         foreach (var changed in await Task.WhenAll(Enumerable.Range(0, together).Select(i => user.RegisterDeviceAsync($"Phone {i}", idempotencyKey: key)))) changed.IsProblem(422, "IDEMPOTENCY_KEY_REUSED");
         Assert.Single((await user.SendAsync(HttpMethod.Get, "/api/v1/devices")).Json["devices"]!.AsArray());
         if (Stack.HasLab) await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(10), [Acknowledged.Of(first)]);

@@ -22,9 +22,9 @@ public sealed class TenantChangesTests
     public void a_value_takes_the_place_of_the_old_one()
     {
         var settings = Of("""
-            {"bandwidth_limit_gb":0,"user_limit":1,"max_devices_per_user":2,"requests_per_minute":3,"lease_policy":"sticky","key_custody":"managed","whitelabel_config":{"color":"blue"}}
+            {"bandwidth_limit_gb":0,"user_limit":1,"max_devices_per_user":2,"requests_per_minute":3,"requests_burst":4,"lease_policy":"sticky","key_custody":"managed","whitelabel_config":{"color":"blue"}}
             """).ApplyTo(Old);
-        Assert.Equal(new TenantSettings(0, 1, 2, 3), settings with { WhitelabelConfig = null });
+        Assert.Equal(new TenantSettings(0, 1, 2, 3, RequestsBurst: 4), settings with { WhitelabelConfig = null });
         Assert.Equal("blue", settings.WhitelabelConfig!.Value.GetProperty("color").GetString());
     }
 
@@ -51,9 +51,19 @@ public sealed class TenantChangesTests
     [InlineData("""{"user_limit":99999999999}""", "user_limit")]
     [InlineData("""{"bandwidth_limit_gb":true}""", "bandwidth_limit_gb")]
     [InlineData("""{"requests_per_minute":[]}""", "requests_per_minute")]
+    [InlineData("""{"requests_burst":-1}""", "requests_burst")]
+    [InlineData("""{"requests_burst":10001}""", "requests_burst")]
     [InlineData("""{"whitelabel_config":"red"}""", "whitelabel_config")]
     [InlineData("""{"whitelabel_config":[]}""", "whitelabel_config")]
     public void each_bad_member_is_named(string json, string field) => Assert.Equal([field], Of(json).Errors(nameRequired: false).Select(e => e.Field));
+
+    /// <summary>Events and models of before.</summary>
+    [Fact]
+    public void settings_that_were_stored_without_a_burst_have_the_default_one()
+    {
+        var stored = JsonSerializer.Deserialize<TenantSettings>("""{"bandwidthLimitGb":null,"userLimit":7,"maxDevicesPerUser":3,"requestsPerMinute":null,"leasePolicy":0,"keyCustody":0}""", JsonSerializerOptions.Web)!;
+        Assert.Equal(new CVault.Security.LimitRule(100, 20, 60), stored.RequestLimit);
+    }
 
     [Fact]
     public void all_bad_members_are_named_at_once() => Assert.Equal(

@@ -1,0 +1,277 @@
+using System.Diagnostics;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text.RegularExpressions;
+
+namespace CVault.Tests.Api;
+
+/// <summary>How much a tenant, an account and an address may ask for in a time.</summary>
+public sealed class LimitTests(Stack stack, ITestOutputHelper output)
+{
+    private const string Servers = "/api/v1/servers", Login = "/api/v1/auth/login";
+
+    [Fact]
+    public async Task every_answer_to_a_tenant_says_what_is_left_of_its_limit()
+    {
+        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 50 });
+        var user = await tenant.NewUserAsync();
+        var answers = new[]
+        {
+            await tenant.SendAsync(HttpMethod.Get, Servers),
+            await user.SendAsync(HttpMethod.Get, "/api/v1/devices"),
+            await user.SendAsync(HttpMethod.Get, "/api/v1/devices/" + Guid.NewGuid()),
+            await user.SendAsync(HttpMethod.Post, "/api/v1/devices", "no JSON"),
+            await stack.SendAsync(HttpMethod.Get, "/api/v1/vpn/status", headers: ("Authorization", "Bearer " + user.AccessToken)),
+        };
+        Assert.Equal([200, 200, 404, 400, 200], answers.Select(a => (int)a.Status));
+        for (var i = 0; i < answers.Length; i++)
+        {
+            var headers = answers[i].Headers;
+            Assert.Equal(("\"tenant\";q=50;w=60", "50"), (headers["RateLimit-Policy"], headers["RateLimit-Limit"]));
+            var told = Regex.Match(headers["RateLimit"], "^\"tenant\";r=(\\d+);t=(\\d+)$");
+            Assert.Equal((headers["RateLimit-Remaining"], headers["RateLimit-Reset"]), (told.Groups[1].Value, told.Groups[2].Value));
+            Assert.Equal(50 - 2 - i, int.Parse(headers["RateLimit-Remaining"]));
+            Assert.InRange(int.Parse(headers["RateLimit-Reset"]), 1, 60);
+        }
+
+        foreach (var nobodys in new[] { await stack.SendAsync(HttpMethod.Get, "/health"), await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers"), await stack.SendAsync(HttpMethod.Get, Servers) })
+        {
+            Assert.DoesNotContain(nobodys.Headers, h => h.Key.StartsWith("RateLimit", StringComparison.OrdinalIgnoreCase));
+        }
+    }
+
+    [Fact]
+    public async Task of_a_hundred_calls_at_once_as_many_pass_as_the_limit_says_and_the_others_change_nothing()
+    {
+        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 40, max_devices_per_user = 1000 });
+        var user = await tenant.NewUserAsync();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => user.RegisterDeviceAsync($"Device {i}")));
+        foreach (var refused in answers.Where(a => a.Status != HttpStatusCode.Created))
+        {
+            refused.IsProblem(429, "RATE_LIMITED");
+            Assert.InRange(int.Parse(refused.Headers["Retry-After"]), 1, 61);
+            Assert.Equal(("0", "40"), (refused.Headers["RateLimit-Remaining"], refused.Headers["RateLimit-Limit"]));
+        }
+
+        Assert.Equal(39, answers.Count(a => a.Status == HttpStatusCode.Created)); // and the registration of the user
+        Assert.Equal(39L, await ScalarAsync("select count(*) from cvault.mt_doc_device where tenant_id = $1", tenant.Id));
+
+        // Another limit holds at once.
+        (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { requests_per_minute = 1000 })).Is(HttpStatusCode.OK);
+        Assert.Equal(39, (await user.SendAsync(HttpMethod.Get, "/api/v1/devices")).Is(HttpStatusCode.OK).Json["devices"]!.AsArray().Count);
+    }
+
+    [Fact]
+    public async Task a_tenant_with_a_limit_of_none_is_refused_everything()
+    {
+        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 0 });
+        (await tenant.SendAsync(HttpMethod.Get, Servers)).IsProblem(429, "RATE_LIMITED");
+        (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + tenant.Id)).Is(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task without_a_limit_of_its_own_a_tenant_has_a_hundred_a_minute()
+    {
+        var tenant = await stack.NewTenantAsync(new { requests_per_minute = (int?)null });
+        var answers = await Task.WhenAll(Enumerable.Range(0, 130).Select(_ => tenant.SendAsync(HttpMethod.Get, Servers)));
+        Assert.Equal((100, 30), (answers.Count(a => a.Status == HttpStatusCode.OK), answers.Count(a => a.Code == "RATE_LIMITED")));
+    }
+
+    /// <summary>The function with windows of two seconds: what a flood is granted over several.</summary>
+    [Fact]
+    public async Task a_flood_is_granted_its_limit_in_each_window_and_at_a_border_never_more_at_once_than_the_burst()
+    {
+        const int most = 100, burst = 20, window = 2;
+        var subject = "test:" + Guid.NewGuid();
+        var windows = new List<(long Sum, long First)>();
+        var (start, left) = (Stopwatch.GetTimestamp(), 0.0);
+        while (Stopwatch.GetElapsedTime(start).TotalSeconds < 4.5 * window)
+        {
+            var (given, _, endsIn, _) = await TakeAsync(subject, 1000, most, burst, window);
+            if (endsIn > left) windows.Add((0, given));
+            windows[^1] = (windows[^1].Sum + given, windows[^1].First);
+            left = endsIn;
+            await Task.Delay(5);
+        }
+
+        Assert.Equal(most, windows[0].First); // all of a fresh window at once
+        output.WriteLine(string.Join("; ", windows.Select(w => $"{w.Sum} in a window, the first {w.First} at once")));
+        Assert.True(windows.Count >= 4);
+        Assert.All(windows[..^1], w => Assert.Equal(most, w.Sum));
+        Assert.All(windows[1..], w => Assert.InRange(w.First, 1, burst + 1 + (most / window / 10)));
+    }
+
+    [Fact]
+    public async Task the_function_says_when_one_more_would_be_granted()
+    {
+        var subject = "test:" + Guid.NewGuid();
+        Assert.Equal((10L, 0L), (await TakeAsync(subject, 15, 10, 0, 1)) is var first ? (first.Granted, first.Remaining) : default);
+        for (var round = 0; round < 4; round++)
+        {
+            var (none, _, _, moreIn) = await TakeAsync(subject, 1, 10, 0, 1);
+            Assert.Equal(0, none);
+            Assert.InRange(moreIn, 0, 1.2);
+            await Task.Delay(TimeSpan.FromSeconds(moreIn) + TimeSpan.FromMilliseconds(20));
+            Assert.Equal(1, (await TakeAsync(subject, 1, 10, 0, 1)).Granted);
+        }
+    }
+
+    [Fact]
+    public async Task a_thousand_that_take_at_once_over_many_connections_get_exactly_the_limit()
+    {
+        var subject = "test:" + Guid.NewGuid();
+        var taken = await Task.WhenAll(Enumerable.Range(0, 1000).Select(_ => TakeAsync(subject, 1, 137, 20, 60)));
+        Assert.Equal(137, taken.Sum(t => t.Granted));
+    }
+
+    /// <summary>Row 31 of the plan, on one account: a thousand tries at once, of which none may be more than the twentieth to be looked at.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task of_a_thousand_guesses_at_once_on_one_account_twenty_are_looked_at(bool known)
+    {
+        var tenant = await stack.NewTenantAsync();
+        var email = known ? (await tenant.NewUserAsync()).Email : $"nobody-{Guid.NewGuid():N}@example.com";
+        var answers = await Task.WhenAll(Enumerable.Range(0, 1000).Select(i => tenant.SendAsync(HttpMethod.Post, Login, new { email = i % 2 == 0 ? email : email.ToUpperInvariant(), password = "wrong password " + i })));
+        output.WriteLine(string.Join(", ", answers.GroupBy(a => (int)a.Status).Select(g => $"{g.Count()} answered {g.Key}")));
+        Assert.Equal(20, answers.Count(a => a.Code == "INVALID_CREDENTIALS"));
+        foreach (var refused in answers.Where(a => a.Code != "INVALID_CREDENTIALS")) refused.IsProblem(429, "RATE_LIMITED");
+
+        var right = await tenant.SendAsync(HttpMethod.Post, Login, new { email, password = Scenarios.Password });
+        right.IsProblem(429, "RATE_LIMITED");
+        Assert.InRange(int.Parse(right.Headers["Retry-After"]), 14 * 60, 16 * 60);
+        // Nobody else is meant.
+        var other = await tenant.NewUserAsync();
+        (await tenant.SendAsync(HttpMethod.Post, Login, new { email = other.Email, password = Scenarios.Password })).Is(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task a_right_password_gives_the_account_its_tries_back()
+    {
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        for (var round = 0; round < 3; round++)
+        {
+            for (var i = 0; i < 15; i++) (await LoginAsync(user, "wrong password")).IsProblem(401, "INVALID_CREDENTIALS");
+            (await LoginAsync(user, Scenarios.Password)).Is(HttpStatusCode.OK);
+        }
+    }
+
+    /// <summary>Row 31 of the plan, over accounts: the tenant's own limit of authentication calls, half of its requests.</summary>
+    [Fact]
+    public async Task guesses_over_many_accounts_are_limited_for_the_tenant()
+    {
+        var guesses = Size.Of(500, 10_000);
+        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 100 });
+        var start = Stopwatch.GetTimestamp();
+        var answers = new List<Answer>();
+        foreach (var some in Enumerable.Range(0, guesses).Chunk(100))
+        {
+            answers.AddRange(await Task.WhenAll(some.Select(i => tenant.SendAsync(HttpMethod.Post, Login, new { email = $"someone-{i}@example.com", password = "password" }))));
+        }
+
+        var windows = 1 + (int)(Stopwatch.GetElapsedTime(start).TotalSeconds / 60);
+        output.WriteLine($"of {guesses} in {Stopwatch.GetElapsedTime(start).TotalSeconds:0} s: " + string.Join(", ", answers.GroupBy(a => (int)a.Status).Select(g => $"{g.Count()} answered {g.Key}")));
+        Assert.InRange(answers.Count(a => a.Code == "INVALID_CREDENTIALS"), 50, 50 * windows);
+        foreach (var refused in answers.Where(a => a.Code != "INVALID_CREDENTIALS")) refused.IsProblem(429, "RATE_LIMITED");
+    }
+
+    [Fact]
+    public async Task an_address_may_authenticate_sixty_times_a_minute_with_a_publishable_key_and_a_tenants_server_as_often_as_it_likes()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var address = SomeAddress();
+        var byApp = await Task.WhenAll(Enumerable.Range(0, 80).Select(i => LoginFromAsync(address, i, ("X-API-Key", tenant.PublishableKey))));
+        Assert.Equal((60, 20), (byApp.Count(a => a.Code == "INVALID_CREDENTIALS"), byApp.Count(a => a.Code == "RATE_LIMITED")));
+
+        var byServer = await Task.WhenAll(Enumerable.Range(0, 80).Select(i => LoginFromAsync(address, i, ("X-API-Key", tenant.ApiKey), ("X-API-Secret", tenant.ApiSecret))));
+        Assert.All(byServer, a => a.IsProblem(401, "INVALID_CREDENTIALS"));
+        (await LoginFromAsync(SomeAddress(), 0, ("X-API-Key", tenant.PublishableKey))).IsProblem(401, "INVALID_CREDENTIALS");
+        // Calls that authenticate nobody are not meant.
+        (await stack.SendAsync(HttpMethod.Get, Servers, headers: [("X-API-Key", tenant.PublishableKey), ("X-Forwarded-For", address)])).Is(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task addresses_of_one_IPv6_network_count_as_one()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var network = $"2001:db8:{RandomNumberGenerator.GetInt32(65536):x}:{RandomNumberGenerator.GetInt32(65536):x}";
+        var answers = await Task.WhenAll(Enumerable.Range(1, 80).Select(i => LoginFromAsync($"{network}::{i:x}", i, ("X-API-Key", tenant.PublishableKey))));
+        Assert.Equal((60, 20), (answers.Count(a => a.Code == "INVALID_CREDENTIALS"), answers.Count(a => a.Code == "RATE_LIMITED")));
+    }
+
+    [Fact]
+    public async Task an_address_that_guesses_credentials_is_refused_before_they_are_looked_at()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var user = await tenant.NewUserAsync();
+        var address = SomeAddress();
+        var answers = new List<Answer>();
+        foreach (var kind in Enumerable.Range(0, 180).Chunk(60))
+        {
+            answers.AddRange(await Task.WhenAll(kind.Select(i => stack.SendAsync(HttpMethod.Get, Servers, headers:
+            [
+                ("X-Forwarded-For", address),
+                .. (i % 3) switch
+                {
+                    0 => new[] { ("X-API-Key", "cvk_" + i) },
+                    1 => [("X-API-Key", tenant.ApiKey), ("X-API-Secret", "cvs_" + i)],
+                    _ => [("Authorization", "Bearer " + user.AccessToken[..^5] + "AAAAA")],
+                },
+            ]))));
+        }
+
+        Assert.Equal((120, 60), (answers.Count(a => a.Status == HttpStatusCode.Unauthorized), answers.Count(a => a.Code == "RATE_LIMITED")));
+        (await stack.SendAsync(HttpMethod.Get, Servers, headers: [("X-Forwarded-For", address), ("X-API-Key", tenant.ApiKey), ("X-API-Secret", tenant.ApiSecret)])).IsProblem(429, "RATE_LIMITED");
+        // A token that holds was not guessed, and elsewhere nothing happened.
+        (await stack.SendAsync(HttpMethod.Get, "/api/v1/vpn/status", headers: [("X-Forwarded-For", address), ("Authorization", "Bearer " + user.AccessToken)])).Is(HttpStatusCode.OK);
+        (await stack.SendAsync(HttpMethod.Get, Servers, headers: [("X-Forwarded-For", SomeAddress()), ("X-API-Key", tenant.ApiKey), ("X-API-Secret", tenant.ApiSecret)])).Is(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task an_address_may_try_twenty_operators_tokens_a_minute()
+    {
+        var address = SomeAddress();
+        var answers = new List<Answer>();
+        for (var i = 0; i < 25; i++) answers.Add(await stack.SendAsync(HttpMethod.Get, "/admin/servers", headers: [("Authorization", "Bearer " + new string('x', 40) + i), ("X-Forwarded-For", address)]));
+        Assert.Equal((20, 5), (answers.Count(a => a.Code == "UNAUTHENTICATED"), answers.Count(a => a.Code == "RATE_LIMITED")));
+        (await stack.SendAsync(HttpMethod.Get, "/admin/servers", headers: [("Authorization", "Bearer " + Stack.OperatorToken), ("X-Forwarded-For", address)])).IsProblem(429, "RATE_LIMITED");
+        (await stack.SendAsync(HttpMethod.Get, "/admin/servers", headers: [("Authorization", "Bearer " + Stack.OperatorToken), ("X-Forwarded-For", SomeAddress())])).Is(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task calls_are_counted_by_month_and_key_and_refused_ones_are_not()
+    {
+        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 12 });
+        var user = await tenant.NewUserAsync();
+        for (var i = 0; i < 4; i++) await user.SendAsync(HttpMethod.Get, "/api/v1/devices");
+        for (var i = 0; i < 3; i++) await tenant.SendAsync(HttpMethod.Get, Servers);
+        for (var i = 0; i < 9; i++) await stack.SendAsync(HttpMethod.Get, "/api/v1/vpn/status", headers: ("Authorization", "Bearer " + user.AccessToken));
+        await Stack.EventuallyAsync("12 calls are counted", TimeSpan.FromSeconds(15), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + tenant.Id)).Text("api_calls_this_month") == "12");
+        Assert.Equal(4L, await ScalarAsync($"select calls from cvault.api_calls where tenant_id = $1 and key_id = '{tenant.ApiKey}'", tenant.Id));
+        Assert.Equal(4L, await ScalarAsync($"select calls from cvault.api_calls where tenant_id = $1 and key_id = '{tenant.PublishableKey}'", tenant.Id));
+        Assert.Equal(4L, await ScalarAsync("select calls from cvault.api_calls where tenant_id = $1 and key_id = ''", tenant.Id));
+    }
+
+    private static string SomeAddress() => $"198.18.{RandomNumberGenerator.GetInt32(256)}.{RandomNumberGenerator.GetInt32(256)}";
+
+    private static Task<Answer> LoginAsync(TestUser user, string password) => user.Tenant.SendAsync(HttpMethod.Post, Login, new { email = user.Email, password });
+
+    private Task<Answer> LoginFromAsync(string address, int number, params (string, string)[] credentials) =>
+        stack.SendAsync(HttpMethod.Post, Login, new { email = $"someone-{number}@example.com", password = "password" }, headers: [("X-Forwarded-For", address), .. credentials]);
+
+    private async Task<(long Granted, long Remaining, double EndsIn, double MoreIn)> TakeAsync(string subject, long wanted, long most, long burst, int window)
+    {
+        await using var command = stack.Database.CreateCommand("select granted, remaining, ends_in, more_in from cvault.take_requests($1, $2, $3, $4, $5)");
+        foreach (var value in new object[] { subject, wanted, most, burst, window }) command.Parameters.Add(new() { Value = value });
+        await using var reader = await command.ExecuteReaderAsync();
+        await reader.ReadAsync();
+        return (reader.GetInt64(0), reader.GetInt64(1), reader.GetDouble(2), reader.GetDouble(3));
+    }
+
+    private async Task<object?> ScalarAsync(string sql, string tenantId)
+    {
+        await using var command = stack.Database.CreateCommand(sql);
+        command.Parameters.Add(new() { Value = tenantId });
+        return await command.ExecuteScalarAsync();
+    }
+}
