@@ -13,6 +13,7 @@ using Wolverine.Http.Marten;
 using Wolverine.Marten;
 
 var builder = WebApplication.CreateBuilder(args);
+if (await Tools.RunAsync(args, builder.Configuration) is { } ended) return ended;
 var settings = Settings.Read(builder.Configuration);
 
 builder.WebHost.ConfigureKestrel(kestrel =>

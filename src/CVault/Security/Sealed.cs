@@ -37,7 +37,7 @@ public sealed class DataKey(Guid userId, byte[] key)
 
     public static DataKey Unwrap(MasterKey master, Guid userId, byte[] wrapped) => new(userId, master.Unwrap(wrapped, Subject(userId)));
 
-    private static string Subject(Guid userId) => "data-key:" + userId;
+    internal static string Subject(Guid userId) => "data-key:" + userId;
     private byte[] Context(string purpose) => Encoding.UTF8.GetBytes(purpose + ":" + UserId);
     private static string Base64Url(byte[] bytes) => System.Buffers.Text.Base64Url.EncodeToString(bytes);
     private static byte[] FromBase64Url(ReadOnlySpan<char> text) => System.Buffers.Text.Base64Url.DecodeFromChars(text);
