@@ -22,7 +22,7 @@ builder.WebHost.ConfigureKestrel(kestrel =>
     kestrel.Limits.MaxRequestBodySize = 64 * 1024;
 });
 if (settings.ApiPort is { } port) builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
-builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ "; console.UseUtcTimestamp = true; });
+builder.AddLines();
 
 foreach (var body in Services.Bodies)
 {
@@ -61,12 +61,14 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.Durability.LeaderTakeoverHoldEvaluations = 0;
     wolverine.Durability.LeaderColdStartHoldEvaluations = 0;
     wolverine.Policies.AutoApplyTransactions();
+    wolverine.Policies.AddMiddleware(typeof(MessageLines), chain => chain is Wolverine.Runtime.Handlers.HandlerChain);
     // A deadlock or a lost database must not leave a session open or an address held for ever.
     wolverine.Policies.OnAnyException()
         .RetryWithCooldown(TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(2))
         .Then.ScheduleRetryIndefinitely(TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(5));
     wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Dynamic;
     wolverine.CodeGeneration.ReferenceAssembly(typeof(Wolverine.Http.Marten.AggregateAttribute).Assembly);
+    wolverine.CodeGeneration.ReferenceAssembly(typeof(MessageLines).Assembly);
 
     // Wake-ups carry nothing that the rows do not say: losing one costs at most a second (ServerLink.Glance).
     wolverine.LocalQueueFor<ReconcileServer>().BufferedInMemory();
@@ -83,12 +85,14 @@ builder.Services.AddWolverineHttp();
 var app = builder.Build();
 
 app.UseRequestIds();
+app.UseRequestLines();
 app.UseProblems();
 app.UseRouting();
 app.UseUnroutedAnswers();
 app.UseBufferedPosts();
 app.UseAuthentication();
 app.UseAuthorization();
+app.UseOperatorLines();
 
 app.MapWolverineEndpoints(http =>
 {

@@ -1,12 +1,14 @@
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Authorization.Infrastructure;
 using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
 
 namespace CVault.Security;
 
 /// <summary>Refused calls answer with a problem that says which credential failed, and nothing more.</summary>
-public sealed class Authentication : IAuthorizationMiddlewareResultHandler
+public sealed class Authentication(SecurityLog log) : IAuthorizationMiddlewareResultHandler
 {
     /// <summary>Where an authentication handler leaves the problem that it found.</summary>
     public const string ProblemItem = "cvault.problem";
@@ -15,8 +17,21 @@ public sealed class Authentication : IAuthorizationMiddlewareResultHandler
     {
         if (authorizeResult.Succeeded) return next(context);
         var problem = context.Items[ProblemItem] as ProblemDetails ?? Missing(context, policy);
+        log.Write(EventOf(problem, policy), context, ("code", Problems.CodeOf(problem)), ("route", $"{context.Request.Method} {(context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText}"), ("key", KeyOf(context)));
         return new ProblemResult(problem).ExecuteAsync(context);
     }
+
+    private static SecurityEvent EventOf(ProblemDetails problem, AuthorizationPolicy policy) => Problems.CodeOf(problem) switch
+    {
+        _ when policy.Requirements.OfType<ClaimsAuthorizationRequirement>().Any(r => r.ClaimType == Actor.OperatorClaim) => SecurityEvent.OperatorRefused,
+        "INVALID_API_KEY" => SecurityEvent.KeyRefused,
+        "UNAUTHENTICATED" => SecurityEvent.TokenRefused,
+        _ => SecurityEvent.AccessRefused,
+    };
+
+    /// <summary>The key's id as it was sent, where it looks like one; anything else may be a secret in the wrong place.</summary>
+    private static string KeyOf(HttpContext context) =>
+        context.Request.Headers["X-API-Key"].ToString() is { Length: > 4 and <= 64 } id && id[..4] is "cvk_" or "cvp_" && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_') ? id : "-";
 
     private static ProblemDetails Missing(HttpContext context, AuthorizationPolicy policy)
     {

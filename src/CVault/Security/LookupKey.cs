@@ -9,6 +9,7 @@ namespace CVault.Security;
 /// The keyed hash by which sealed or secret values are found and compared: emails, API secrets, refresh tokens.
 /// HMAC-SHA-256 under a key of its own that stays the same when the master key is changed; stored once, wrapped.
 /// </summary>
+[NeverLogged]
 public sealed class LookupKey
 {
     private byte[]? key;

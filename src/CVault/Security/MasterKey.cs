@@ -8,6 +8,7 @@ namespace CVault.Security;
 /// never from the database: 32 random bytes in base64 each. Whatever is wrapped names its key; the current one wraps,
 /// all of them unwrap, and <see cref="MasterKeyRotation"/> wraps anew what an older one wrapped.
 /// </summary>
+[NeverLogged]
 public sealed class MasterKey
 {
     // "mk", version 1, then four bytes of the key's id, then nonce, ciphertext and tag.

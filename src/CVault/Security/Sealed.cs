@@ -11,12 +11,14 @@ namespace CVault.Security;
 /// The associated data is the user's id and the purpose, so that one sealed value cannot stand in for another.
 /// </summary>
 [JsonConverter(typeof(SealedJson))]
+[NeverLogged]
 public readonly record struct Sealed(string Text)
 {
     public override string ToString() => "(sealed)";
 }
 
 /// <summary>A user's data key, unwrapped in memory. Erasing its row erases the person; every total still replays.</summary>
+[NeverLogged]
 public sealed class DataKey(Guid userId, byte[] key)
 {
     public Guid UserId { get; } = userId;

@@ -17,8 +17,12 @@ public enum ApiKeyKind { Secret, Publishable }
 /// <param name="SecretHash">Keyed hash of the secret; null for a publishable key.</param>
 /// <param name="RevokedAt">Null while it works.</param>
 [SingleTenanted]
+[NeverLogged]
 public sealed record ApiKey(string Id, Guid TenantId, ApiKeyKind Kind, string? SecretHash, DateTimeOffset CreatedAt, DateTimeOffset? RevokedAt)
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(ApiKey);
+
     private const string HashPurpose = "api-secret";
 
     /// <summary>A new secret key and its secret: 256 random bits, shown once and never again.</summary>

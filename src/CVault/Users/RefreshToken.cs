@@ -11,6 +11,7 @@ namespace CVault.Users;
 /// A refresh token as it is handed out: 256 random bits, stored as a keyed hash, good once. Those that come from one
 /// login are a family with one absolute end; a used one that comes back ends the whole family (RFC 9700, 4.14.2).
 /// </summary>
+[NeverLogged]
 public sealed record RefreshToken(string Secret, Guid UserId, Guid Family, DateTimeOffset ExpiresAt)
 {
     /// <summary>A login lasts no longer than this, however often it is refreshed.</summary>

@@ -9,6 +9,7 @@ using Wolverine.Marten;
 namespace CVault.Users;
 
 /// <summary>Body of <c>auth/register</c> and <c>auth/login</c>.</summary>
+[NeverLogged]
 public sealed record EmailAndPassword(string? Email, string? Password)
 {
     public const int MinPassword = 8, MaxPassword = 128;
@@ -18,8 +19,12 @@ public sealed record EmailAndPassword(string? Email, string? Password)
 }
 
 /// <summary>A user's tokens.</summary>
+[NeverLogged]
 public sealed record TokenView
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(TokenView);
+
     public required Guid UserId { get; init; }
 
     /// <summary>JWT, for <c>Authorization: Bearer</c>.</summary>
@@ -39,7 +44,12 @@ public sealed record TokenView
 }
 
 /// <param name="Hash">PHC string.</param>
-public sealed record NewPassword(string Hash);
+[NeverLogged]
+public sealed record NewPassword(string Hash)
+{
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(NewPassword);
+}
 
 /// <summary><c>POST /api/v1/auth/register</c>: a new user of the key's tenant, logged in.</summary>
 public static class RegisterUser

@@ -20,7 +20,12 @@ public sealed record User(Guid Id, Sealed Email, DateTimeOffset CreatedAt)
 /// <param name="Id">The user's id.</param>
 /// <param name="EmailIndex">Keyed hash of tenant and normalized email; unique in the tenant by an index.</param>
 /// <param name="PasswordHash">PHC string; see <see cref="Passwords"/>.</param>
-public sealed record UserCredentials(Guid Id, string EmailIndex, string PasswordHash);
+[NeverLogged]
+public sealed record UserCredentials(Guid Id, string EmailIndex, string PasswordHash)
+{
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(UserCredentials);
+}
 
 /// <summary>Emails as we compare them: trimmed, lower case. Found by keyed hash, so that none is stored in the clear.</summary>
 public static class Emails

@@ -56,6 +56,8 @@ public sealed class ArchitectureTests
         ["CVault.Tenants.TenantAuthentication"] = "A key is looked up before its tenant is known.",
         ["CVault.Users.RefreshToken"] = "Revokes a family outside the request's transaction, by hash and tenant; and the sweep.",
         ["CVault.Api.Startup"] = "The schema.",
+        ["CVault.Security.MasterKeyRotation"] = "Wraps every tenant's keys anew; shows none.",
+        ["CVault.Api.Doctor"] = "Counts and looks at the schema.",
         ["CVault.Api.Health"] = "Counts servers.",
     };
 
