@@ -78,7 +78,7 @@ public sealed class InjectionTests(Stack stack)
         // What was taken as a name goes on to a server with the next peer.
         await user.NewDeviceAsync($"$(touch /tmp/{canary})");
 
-        TestContext.Current.SendDiagnosticMessage($"{tried} requests with metacharacters, 0 executions");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{tried} requests with metacharacters, 0 executions");
         Assert.True(tried > 500, $"Only {tried} requests were made.");
         Assert.True(broken.Count == 0, string.Join('\n', broken.Take(20)));
         Assert.Empty(Directory.EnumerateFileSystemEntries("/tmp", canary + "*"));

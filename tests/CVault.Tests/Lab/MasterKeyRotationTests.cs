@@ -62,7 +62,7 @@ public sealed class MasterKeyRotationTests(Stack stack)
             Assert.True(last.ExitCode == 0, said + await last.StandardError.ReadToEndAsync());
             Assert.Equal(0, await LeftAsync(ring));
             Assert.True(kills >= 2, $"It was killed only {kills} times on its way.");
-            TestContext.Current.SendDiagnosticMessage($"{atFirst} values wrapped anew, killed {kills} times; the last run said: {said.Trim()}");
+            TestContext.Current.TestOutputHelper?.WriteLine($"{atFirst} values wrapped anew, killed {kills} times; the last run said: {said.Trim()}");
 
             // By the new key alone everything opens; by the old one nothing starts.
             await api.StartAsync(("CVAULT_MASTER_KEY_FILE", newKey), ("CVAULT_MASTER_KEY_PREVIOUS_FILE", none));
