@@ -34,6 +34,7 @@ api_environment() {
   export CVAULT_API_PORT=$API_PORT CVAULT_LAB=$LAB_MODE
   export CVAULT_OPERATOR_TOKEN_FILE=$STATE/secrets/operator-token
   export CVAULT_MASTER_KEY_FILE=$STATE/secrets/master-key
+  if [ -s "$STATE/secrets/master-key-previous" ]; then export CVAULT_MASTER_KEY_PREVIOUS_FILE=$STATE/secrets/master-key-previous; fi
   export CVAULT_SSH_KEY_FILE=$STATE/secrets/ssh-key
   # Whoever can speak to this stack is on this machine: tests speak for other addresses (X-Forwarded-For).
   export CVAULT_TRUSTED_PROXIES=${CVAULT_TRUSTED_PROXIES-127.0.0.1}
@@ -43,8 +44,22 @@ api_environment() {
 }
 
 api_settings() {
-  printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$CVAULT_PORTAL_URL" "$CVAULT_SMTP_URL" "$ASPNETCORE_ENVIRONMENT" "$CVAULT_TRUSTED_PROXIES" | digest
+  printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$CVAULT_PORTAL_URL" "$CVAULT_SMTP_URL" "$ASPNETCORE_ENVIRONMENT" \
+    "$CVAULT_TRUSTED_PROXIES" "$(cat "$STATE"/secrets/master-key* | digest)" | digest
 }
+
+# as_the_api TOOL: what the API's program does as a tool, with the environment that the API has.
+as_the_api() (
+  [ -s "$STATE/secrets/master-key" ] || die "there is no stack in $STATE." "ops/up makes one; CVAULT_STATE_DIR says which is meant."
+  API_PORT=$(remembered_port CVAULT_API_PORT 8080)
+  LAB_MODE=$(sed -n 's/^CVAULT_LAB=//p' "$STATE/demo.env" 2>/dev/null || true)
+  APP_FOLDER=$(cat "$STATE/run/api.app" 2>/dev/null || true)
+  [ -d "$APP_FOLDER" ] || die "the API's program is not there." "ops/up --detach builds it."
+  require_dotnet
+  api_environment
+  cd "$APP_FOLDER" || exit
+  dotnet "$APP_FOLDER/CVault.Api.dll" "$@"
+)
 
 # In a subshell: these variables are the API's, not those of every later command.
 start_api() (
@@ -60,6 +75,7 @@ start_api() (
   cd "$APP_FOLDER" || exit   # its appsettings.json is read from where it works
   start_process api dotnet "$APP_FOLDER/CVault.Api.dll"
   printf '%s\n' "$settings" >"$STATE/run/api.settings"
+  printf '%s\n' "$APP_FOLDER" >"$STATE/run/api.app"
   remember_port CVAULT_API_PORT "$API_PORT"
 )
 

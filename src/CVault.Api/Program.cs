@@ -13,11 +13,12 @@ using Wolverine.Http.Marten;
 using Wolverine.Marten;
 
 var builder = WebApplication.CreateBuilder(args);
+if (await Tools.RunAsync(args, builder.Configuration) is { } ended) return ended;
 var settings = Settings.Read(builder.Configuration);
 
 builder.WebHost.ConfigureKestrel(Hygiene.Limit);
 if (settings.ApiPort is { } port) builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
-builder.Logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ "; console.UseUtcTimestamp = true; });
+builder.AddLines();
 
 foreach (var body in Services.Bodies)
 {
@@ -56,12 +57,14 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.Durability.LeaderTakeoverHoldEvaluations = 0;
     wolverine.Durability.LeaderColdStartHoldEvaluations = 0;
     wolverine.Policies.AutoApplyTransactions();
+    wolverine.Policies.AddMiddleware(typeof(MessageLines), chain => chain is Wolverine.Runtime.Handlers.HandlerChain);
     // A deadlock or a lost database must not leave a session open or an address held for ever.
     wolverine.Policies.OnAnyException()
         .RetryWithCooldown(TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(2))
         .Then.ScheduleRetryIndefinitely(TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(5));
     wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Dynamic;
     wolverine.CodeGeneration.ReferenceAssembly(typeof(Wolverine.Http.Marten.AggregateAttribute).Assembly);
+    wolverine.CodeGeneration.ReferenceAssembly(typeof(MessageLines).Assembly);
 
     // Wake-ups carry nothing that the rows do not say: losing one costs at most a second (ServerLink.Glance).
     wolverine.LocalQueueFor<ReconcileServer>().BufferedInMemory();
@@ -83,6 +86,7 @@ var app = builder.Build();
 app.UseTrustedProxies(settings.TrustedProxies);
 app.UseRequestIds();
 app.UseSecurityHeaders();
+app.UseRequestLines();
 app.UseProblems();
 app.UseHttpsOnly(demanded: !app.Environment.IsDevelopment());
 app.UseSizeLimit();
@@ -94,6 +98,7 @@ app.UseAuthentication();
 app.UseAuthorization();
 app.UseRateLimits();
 app.UseStrictBodies();
+app.UseOperatorLines();
 
 app.MapWolverineEndpoints(http =>
 {

@@ -9,7 +9,7 @@ namespace CVault.Api;
 
 /// <summary>
 /// What the environment gives. A secret <c>X</c> is read from the file that <c>X_FILE</c> names, else from <c>X</c>
-/// itself. The process does not start with one missing or weak, and says which.
+/// itself. The process does not start with one missing or weak, and says which, all at once.
 /// </summary>
 public sealed record Settings
 {
@@ -25,7 +25,10 @@ public sealed record Settings
     /// <summary><c>CVAULT_OPERATOR_TOKEN</c>: at least 32 characters.</summary>
     public required OperatorToken OperatorToken { get; init; }
 
-    /// <summary><c>CVAULT_MASTER_KEY</c>: 32 random bytes in base64.</summary>
+    /// <summary>
+    /// <c>CVAULT_MASTER_KEY</c>: 32 random bytes in base64. <c>CVAULT_MASTER_KEY_PREVIOUS</c>: others, parted by white space, by which
+    /// values are read as well.
+    /// </summary>
     public required MasterKey MasterKey { get; init; }
 
     /// <summary><c>CVAULT_SSH_KEY</c>: the private key that servers know, in OpenSSH form; without it only simulated servers work.</summary>
@@ -46,58 +49,91 @@ public sealed record Settings
     /// <summary><c>CVAULT_AUTH_PER_ADDRESS</c>: calls of <c>auth/…</c> a minute from one address, 1 to 1,000,000; 60 when it is not set.</summary>
     public AttemptRules AttemptRules { get; init; } = new();
 
-    /// <exception cref="InvalidOperationException">Something is missing or unusable; the message names it.</exception>
+    /// <exception cref="SettingsException">Something is missing or unusable; all of it is named.</exception>
     public static Settings Read(IConfiguration configuration)
     {
-        string? Optional(string name) => configuration[name + "_FILE"] is { Length: > 0 } file ? File.ReadAllText(file).Trim() : configuration[name];
-        T Required<T>(string name, Func<string, T> parse) => Optional(name) is { } text && !string.IsNullOrWhiteSpace(text)
-            ? Parsed(name, text, parse)
-            : throw new InvalidOperationException($"{name} (or {name}_FILE) is not set.");
-        T Parsed<T>(string name, string text, Func<string, T> parse)
+        var wrong = new List<string>();
+        string? Optional(string name)
         {
             try
             {
-                return parse(text);
+                return configuration[name + "_FILE"] is { Length: > 0 } file ? File.ReadAllText(file).Trim() : configuration[name];
             }
-            catch (Exception e) when (e is ArgumentException or FormatException or CryptographicException)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                wrong.Add($"{name}_FILE names a file that cannot be read.");
+                return null;
+            }
+        }
+
+        T Required<T>(string name, Func<string, T> parse)
+        {
+            var known = wrong.Count;
+            var text = Optional(name);
+            try
+            {
+                if (!string.IsNullOrWhiteSpace(text)) return parse(text);
+                if (wrong.Count == known) wrong.Add($"{name} (or {name}_FILE) is not set.");
+            }
+            catch (Exception e) when (e is ArgumentException or FormatException or CryptographicException or Renci.SshNet.Common.SshException)
             {
                 // The inner exception may quote the value.
-                throw new InvalidOperationException($"{name} cannot be used: {(e is FormatException ? "it is not in the right form" : e.Message)}");
+                wrong.Add($"{name} cannot be used: {(e is ArgumentException ? e.Message.Split(" (Parameter")[0] : "it is not in the right form.")}");
             }
+
+            return default!; // Never seen: what is wrong is thrown before anything is returned.
         }
 
         var quarantine = configuration["CVAULT_LEASE_QUARANTINE"];
         if (!string.IsNullOrWhiteSpace(quarantine) && !(int.TryParse(quarantine, System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0 and <= 86_400))
         {
-            throw new InvalidOperationException("CVAULT_LEASE_QUARANTINE is a number of seconds from 0 to 86400.");
+            wrong.Add("CVAULT_LEASE_QUARANTINE is a number of seconds from 0 to 86400.");
+            quarantine = null;
         }
 
         var perAddress = new AttemptRules();
         if (configuration["CVAULT_AUTH_PER_ADDRESS"] is { Length: > 0 } given)
         {
-            perAddress = int.TryParse(given, System.Globalization.CultureInfo.InvariantCulture, out var calls) && calls is >= 1 and <= 1_000_000
-                ? new AttemptRules(calls)
-                : throw new InvalidOperationException("CVAULT_AUTH_PER_ADDRESS is a number of calls from 1 to 1000000.");
+            if (int.TryParse(given, System.Globalization.CultureInfo.InvariantCulture, out var calls) && calls is >= 1 and <= 1_000_000) perAddress = new AttemptRules(calls);
+            else wrong.Add("CVAULT_AUTH_PER_ADDRESS is a number of calls from 1 to 1000000.");
         }
 
-        var port = configuration["CVAULT_API_PORT"] is { Length: > 0 } p ? int.Parse(p, System.Globalization.CultureInfo.InvariantCulture) : (int?)null;
+        var port = configuration["CVAULT_API_PORT"] is { Length: > 0 } p ? (ushort.TryParse(p, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : -1) : (int?)null;
+        if (port < 0) wrong.Add("CVAULT_API_PORT is no port.");
+        var previous = (Optional("CVAULT_MASTER_KEY_PREVIOUS") ?? "").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         var publicUrl = configuration["CVAULT_PUBLIC_URL"] is { Length: > 0 } url ? url.TrimEnd('/') : $"http://127.0.0.1:{port ?? 8080}";
-        return new Settings
+        IReadOnlyList<System.Net.IPNetwork> proxies = [];
+        try
+        {
+            proxies = Hygiene.Proxies(configuration["CVAULT_TRUSTED_PROXIES"]);
+        }
+        catch (InvalidOperationException e)
+        {
+            wrong.Add(e.Message);
+        }
+
+        var settings = new Settings
         {
             ConnectionString = Required("CVAULT_DATABASE_URL", Database.ConnectionString),
             ApiPort = port,
             PublicUrl = publicUrl,
             Mail = new MailSettings(
-                Optional("CVAULT_SMTP_URL") is { Length: > 0 } smtp ? Parsed("CVAULT_SMTP_URL", smtp, SmtpServer.Parse) : null,
-                Parsed("CVAULT_MAIL_FROM", configuration["CVAULT_MAIL_FROM"] is { Length: > 0 } from ? from : "CVault <no-reply@cvault.invalid>",
-                    t => MailboxAddress.TryParse(t, out var address) ? address : throw new FormatException()),
+                Optional("CVAULT_SMTP_URL") is { Length: > 0 } ? Required("CVAULT_SMTP_URL", SmtpServer.Parse) : null,
+                string.IsNullOrWhiteSpace(configuration["CVAULT_MAIL_FROM"]) ? MailboxAddress.Parse("CVault <no-reply@cvault.invalid>") : Required("CVAULT_MAIL_FROM", t => MailboxAddress.TryParse(t, out var address) ? address : throw new FormatException()),
                 configuration["CVAULT_PORTAL_URL"] is { Length: > 0 } portal ? portal.TrimEnd('/') : publicUrl),
             OperatorToken = Required("CVAULT_OPERATOR_TOKEN", t => new OperatorToken(t)),
-            MasterKey = Required("CVAULT_MASTER_KEY", t => new MasterKey(Convert.FromBase64String(t))),
+            MasterKey = Required("CVAULT_MASTER_KEY", t => new MasterKey(Convert.FromBase64String(t), [.. previous.Select(Convert.FromBase64String)])),
             LeaseRules = string.IsNullOrWhiteSpace(quarantine) ? LeaseRules.Default : new LeaseRules(TimeSpan.FromSeconds(int.Parse(quarantine, System.Globalization.CultureInfo.InvariantCulture))),
-            TrustedProxies = Hygiene.Proxies(configuration["CVAULT_TRUSTED_PROXIES"]),
+            TrustedProxies = proxies,
             AttemptRules = perAddress,
-            SshKey = Optional("CVAULT_SSH_KEY") is { Length: > 0 } ssh ? new PrivateKeyFile(new MemoryStream(System.Text.Encoding.ASCII.GetBytes(ssh + "\n"))) : null,
+            SshKey = Optional("CVAULT_SSH_KEY") is { Length: > 0 } ? Required("CVAULT_SSH_KEY", t => new PrivateKeyFile(new MemoryStream(System.Text.Encoding.ASCII.GetBytes(t + "\n")))) : null,
         };
+        return wrong.Count == 0 ? settings : throw new SettingsException(wrong);
     }
+}
+
+/// <summary>What is wrong with the settings; no value is quoted.</summary>
+public sealed class SettingsException(IReadOnlyList<string> wrong) : Exception("CVault cannot start:\n" + string.Join('\n', wrong.Select(w => "  " + w)))
+{
+    public IReadOnlyList<string> Wrong { get; } = wrong;
 }

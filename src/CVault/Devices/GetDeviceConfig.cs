@@ -12,7 +12,12 @@ namespace CVault.Devices;
 
 /// <summary>A device's config as JSON.</summary>
 /// <param name="ContainsPrivateKey">False for a device that brought its own key.</param>
-public sealed record DeviceConfigView(Guid DeviceId, string Config, bool ContainsPrivateKey);
+[NeverLogged]
+public sealed record DeviceConfigView(Guid DeviceId, string Config, bool ContainsPrivateKey)
+{
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(DeviceConfigView);
+}
 
 /// <summary>
 /// <c>GET /api/v1/devices/{deviceId}/config</c>: the config as <c>text/plain</c>, <c>application/json</c> or, for

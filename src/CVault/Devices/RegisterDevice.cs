@@ -20,8 +20,12 @@ namespace CVault.Devices;
 public sealed record RegisterDevice(string? DeviceName, string? PublicKey, string? ServerRegion);
 
 /// <summary>A registered device with its config.</summary>
+[NeverLogged]
 public sealed record RegisteredDeviceView : IPeerReply
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(RegisteredDeviceView);
+
     public required Guid DeviceId { get; init; }
 
     /// <summary>The whole WireGuard config; without its private key where the device brought its own public key.</summary>

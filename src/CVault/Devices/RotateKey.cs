@@ -18,8 +18,12 @@ namespace CVault.Devices;
 public sealed record RotateKey(string? PublicKey);
 
 /// <summary>A device's new keys and config. The old ones stop working when <c>peer_status</c> is <c>live</c>.</summary>
+[NeverLogged]
 public sealed record RotatedKeyView : IPeerReply
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(RotatedKeyView);
+
     public required Guid DeviceId { get; init; }
     public required string PublicKey { get; init; }
     public required string Config { get; init; }

@@ -78,5 +78,6 @@ public static class Mails
         return await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    private static string Subject(Guid id) => "mail:" + id;
+    /// <summary>What a mail's payload is wrapped for.</summary>
+    internal static string Subject(Guid id) => "mail:" + id;
 }

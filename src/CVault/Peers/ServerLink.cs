@@ -14,7 +14,7 @@ namespace CVault.Peers;
 /// server has with all that it should have. It says nothing to the server but under its node's lease.
 /// </summary>
 public sealed class ServerLink(
-    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger)
+    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger, SecurityLog security)
 {
     /// <summary>How often all peers are compared.</summary>
     public static readonly TimeSpan FullPass = TimeSpan.FromSeconds(25);
@@ -91,6 +91,7 @@ public sealed class ServerLink(
                 if (e is HostKeyChangedException changed && State != state)
                 {
                     logger.LogError("ALARM server {Server} shows another host key than the pinned one: {Shown}. Nothing is sent to it", Server.Name, changed.Shown);
+                    security.Write(SecurityEvent.HostKeyChanged, null, ("server", Server.Id), ("shown", changed.Shown));
                 }
                 else if (failures++ == 0)
                 {

@@ -129,7 +129,7 @@ public sealed class ServerLinks(
 
     private async Task RunAsync(Server server, LinkLease lease, CancellationToken cancellation)
     {
-        var link = new ServerLink(server, lease, dialer, store, database, master, confirmations, signals, time, loggers.CreateLogger<ServerLink>());
+        var link = new ServerLink(server, lease, dialer, store, database, master, confirmations, signals, time, loggers.CreateLogger<ServerLink>(), new SecurityLog(loggers.CreateLogger<SecurityLog>()));
         links[server.Id] = link;
         try
         {

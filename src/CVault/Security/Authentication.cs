@@ -1,12 +1,14 @@
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Authorization.Infrastructure;
 using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
 
 namespace CVault.Security;
 
 /// <summary>Refused calls answer with a problem that says which credential failed, and nothing more.</summary>
-public sealed class Authentication(AttemptLimits attempts) : IAuthorizationMiddlewareResultHandler
+public sealed class Authentication(AttemptLimits attempts, SecurityLog log) : IAuthorizationMiddlewareResultHandler
 {
     /// <summary>Where an authentication handler leaves the problem that it found.</summary>
     public const string ProblemItem = "cvault.problem";
@@ -19,11 +21,25 @@ public sealed class Authentication(AttemptLimits attempts) : IAuthorizationMiddl
             return;
         }
 
-        var problem = context.Items[ProblemItem] as ProblemDetails;
+        var found = context.Items[ProblemItem] as ProblemDetails;
+        var problem = found ?? Missing(context, policy);
+        log.Write(EventOf(problem, policy), context, ("code", Problems.CodeOf(problem)), ("route", $"{context.Request.Method} {(context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText}"), ("key", KeyOf(context)));
         // A credential that was sent and is wrong, not one that is missing: somebody may be guessing.
-        if (problem?.Status == 401) problem = await attempts.FailedAsync(context) ?? problem;
-        await new ProblemResult(problem ?? Missing(context, policy)).ExecuteAsync(context);
+        if (found?.Status == 401) problem = await attempts.FailedAsync(context) ?? problem;
+        await new ProblemResult(problem).ExecuteAsync(context);
     }
+
+    private static SecurityEvent EventOf(ProblemDetails problem, AuthorizationPolicy policy) => Problems.CodeOf(problem) switch
+    {
+        _ when policy.Requirements.OfType<ClaimsAuthorizationRequirement>().Any(r => r.ClaimType == Actor.OperatorClaim) => SecurityEvent.OperatorRefused,
+        "INVALID_API_KEY" => SecurityEvent.KeyRefused,
+        "UNAUTHENTICATED" => SecurityEvent.TokenRefused,
+        _ => SecurityEvent.AccessRefused,
+    };
+
+    /// <summary>The key's id as it was sent, where it looks like one; anything else may be a secret in the wrong place.</summary>
+    private static string KeyOf(HttpContext context) =>
+        context.Request.Headers["X-API-Key"].ToString() is { Length: > 4 and <= 64 } id && id[..4] is "cvk_" or "cvp_" && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_') ? id : "-";
 
     private static ProblemDetails Missing(HttpContext context, AuthorizationPolicy policy)
     {

@@ -135,7 +135,7 @@ public static class Idempotency
         return await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    private static string Subject(byte[] claim) => "idempotency:" + Convert.ToHexStringLower(claim);
+    internal static string Subject(byte[] claim) => "idempotency:" + Convert.ToHexStringLower(claim);
 
     /// <summary>The work is committed: what follows only waits for a server.</summary>
     public static void Leave(HttpContext http) => (http.Items[PlaceItem] as IDisposable)?.Dispose();

@@ -9,6 +9,7 @@ namespace CVault.Security;
 /// The keyed hash by which sealed or secret values are found and compared: emails, API secrets, refresh tokens.
 /// HMAC-SHA-256 under a key of its own that stays the same when the master key is changed; stored once, wrapped.
 /// </summary>
+[NeverLogged]
 public sealed class LookupKey
 {
     private byte[]? key;
@@ -40,27 +41,28 @@ public sealed class LookupKey
         return table;
     }
 
+    internal static string Subject(string name) => "platform-key:" + name;
+
     /// <summary>Reads the key, or makes it on the very first start; of nodes that start at once, one wins.</summary>
     public async Task LoadOrCreateAsync(NpgsqlDataSource database, MasterKey master, CancellationToken cancellation)
     {
-        const string subject = "platform-key:lookup";
         await using (var insert = database.CreateCommand(
             $"insert into {Database.Schema}.platform_keys (name, master_key_id, wrapped) values ('lookup', $1, $2) on conflict do nothing"))
         {
             insert.Parameters.Add(new() { Value = master.Id });
-            insert.Parameters.Add(new() { Value = master.Wrap(RandomNumberGenerator.GetBytes(32), subject) });
+            insert.Parameters.Add(new() { Value = master.Wrap(RandomNumberGenerator.GetBytes(32), Subject("lookup")) });
             await insert.ExecuteNonQueryAsync(cancellation);
         }
 
-        await using var select = database.CreateCommand($"select master_key_id, wrapped from {Database.Schema}.platform_keys where name = 'lookup'");
-        await using var reader = await select.ExecuteReaderAsync(cancellation);
-        await reader.ReadAsync(cancellation);
-        if (reader.GetString(0) != master.Id)
+        if (await MasterKeyRotation.MissingAsync(database, master, cancellation) is { } missing)
         {
             throw new InvalidOperationException(
-                $"The database's keys are wrapped by master key {reader.GetString(0)}, but CVAULT_MASTER_KEY is {master.Id}. Start with the key that the database was made with.");
+                $"The database has keys that master key {missing} wrapped, but CVAULT_MASTER_KEY is {master.Id}. Start with that key, or with both: the other in CVAULT_MASTER_KEY_PREVIOUS.");
         }
 
-        key = master.Unwrap((byte[])reader.GetValue(1), subject);
+        await using var select = database.CreateCommand($"select wrapped from {Database.Schema}.platform_keys where name = 'lookup'");
+        await using var reader = await select.ExecuteReaderAsync(cancellation);
+        await reader.ReadAsync(cancellation);
+        key = master.Unwrap((byte[])reader.GetValue(0), Subject("lookup"));
     }
 }

@@ -99,5 +99,6 @@ public static class OneTimeTokens
         return await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    private static string Wrapped(string hash) => "one-time-token:" + hash;
+    /// <summary>What a token's payload is wrapped for.</summary>
+    internal static string Wrapped(string hash) => "one-time-token:" + hash;
 }

@@ -33,6 +33,7 @@ public sealed class OperatorAuthentication(
 }
 
 /// <summary>The secret of whoever runs CVault. At least 32 characters.</summary>
+[NeverLogged]
 public sealed class OperatorToken
 {
     private readonly byte[] hash;

@@ -12,6 +12,7 @@ namespace CVault.Security;
 /// </summary>
 /// <param name="Subject">The user's or member's id.</param>
 /// <param name="Family">The login, which access tokens name as their session.</param>
+[NeverLogged]
 public sealed record RefreshToken(string Secret, Audience Audience, Guid Subject, Guid TenantId, Guid Family, DateTimeOffset ExpiresAt)
 {
     /// <summary>A login lasts no longer than this, however often it is refreshed.</summary>

@@ -11,12 +11,14 @@ namespace CVault.Security;
 /// The associated data is the user's id and the purpose, so that one sealed value cannot stand in for another.
 /// </summary>
 [JsonConverter(typeof(SealedJson))]
+[NeverLogged]
 public readonly record struct Sealed(string Text)
 {
     public override string ToString() => "(sealed)";
 }
 
 /// <summary>A user's data key, unwrapped in memory. Erasing its row erases the person; every total still replays.</summary>
+[NeverLogged]
 public sealed class DataKey(Guid userId, byte[] key)
 {
     public Guid UserId { get; } = userId;
@@ -37,7 +39,7 @@ public sealed class DataKey(Guid userId, byte[] key)
 
     public static DataKey Unwrap(MasterKey master, Guid userId, byte[] wrapped) => new(userId, master.Unwrap(wrapped, Subject(userId)));
 
-    private static string Subject(Guid userId) => "data-key:" + userId;
+    internal static string Subject(Guid userId) => "data-key:" + userId;
     private byte[] Context(string purpose) => Encoding.UTF8.GetBytes(purpose + ":" + UserId);
     private static string Base64Url(byte[] bytes) => System.Buffers.Text.Base64Url.EncodeToString(bytes);
     private static byte[] FromBase64Url(ReadOnlySpan<char> text) => System.Buffers.Text.Base64Url.DecodeFromChars(text);

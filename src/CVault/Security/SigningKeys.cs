@@ -132,5 +132,6 @@ public sealed class SigningKeys(MasterKey master, TimeProvider time)
 
     private byte[] Wrap(SigningKey key) => master.Wrap(key.Key.ECDsa.ExportPkcs8PrivateKey(), Subject(key.Kid));
 
-    private static string Subject(string kid) => "signing-key:" + kid;
+    /// <summary>What a key is wrapped for.</summary>
+    internal static string Subject(string kid) => "signing-key:" + kid;
 }

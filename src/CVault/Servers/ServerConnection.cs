@@ -3,6 +3,7 @@ using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
+using CVault.Security;
 
 namespace CVault.Servers;
 
@@ -15,6 +16,7 @@ public sealed record ServerIdentity(string PublicKey, int ListenPort, string Boo
 /// <summary>A peer as it should be on a server.</summary>
 /// <param name="PresharedKey">Base64; null for none.</param>
 /// <param name="AllowedIps">Host routes in CIDR form, comma-separated, IPv4 first.</param>
+[NeverLogged]
 public sealed record WantedPeer(string PublicKey, string? PresharedKey, string AllowedIps)
 {
     /// <summary>Never prints the preshared key.</summary>

@@ -17,8 +17,12 @@ namespace CVault.Sessions;
 public sealed record Connect(Guid? DeviceId, string? ServerRegion);
 
 /// <summary>A session that has begun.</summary>
+[NeverLogged]
 public sealed record ConnectedView : IPeerReply
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(ConnectedView);
+
     public required Guid SessionId { get; init; }
     public required Guid DeviceId { get; init; }
     public required string ServerIp { get; init; }
@@ -36,7 +40,12 @@ public sealed record ConnectedView : IPeerReply
 /// <param name="Server">Where the device's home is from now on.</param>
 /// <param name="Move">Its way there; null when it stays.</param>
 /// <param name="Config">The new config, only for a move.</param>
-public sealed record Connection(Device Device, Session? Current, Server Server, Move? Move, string? Config);
+[NeverLogged]
+public sealed record Connection(Device Device, Session? Current, Server Server, Move? Move, string? Config)
+{
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(Connection);
+}
 
 /// <summary>
 /// <c>POST /api/v1/vpn/connect</c>: opens a session. With another region than the device's, the device moves there

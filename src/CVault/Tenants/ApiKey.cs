@@ -20,6 +20,7 @@ public enum ApiKeyKind { Secret, Publishable }
 /// <param name="ExpiresAt">From when on it works no more; null: never. A key that was rotated has the end of its overlap here.</param>
 /// <param name="AllowedOrigins">The web origins (RFC 6454) whose pages may use a publishable key; apps that send no Origin need none.</param>
 [SingleTenanted]
+[NeverLogged]
 public sealed record ApiKey(
     string Id, Guid TenantId, ApiKeyKind Kind, string? SecretHash, DateTimeOffset CreatedAt, DateTimeOffset? RevokedAt,
     string? Name = null, DateTimeOffset? ExpiresAt = null, string[]? AllowedOrigins = null)

@@ -7,8 +7,12 @@ using Wolverine.Marten;
 namespace CVault.Tenants;
 
 /// <summary>A new tenant and, this once, its keys.</summary>
+[NeverLogged]
 public sealed record TenantCreatedView : TenantView
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(TenantCreatedView);
+
     /// <summary>The secret key's id, for <c>X-API-Key</c>.</summary>
     public required string ApiKey { get; init; }
 

@@ -9,6 +9,7 @@ using Wolverine.Marten;
 namespace CVault.Users;
 
 /// <summary>Body of <c>auth/refresh</c>.</summary>
+[NeverLogged]
 public sealed record RefreshTokens(string? RefreshToken)
 {
     public override string ToString() => nameof(RefreshTokens);

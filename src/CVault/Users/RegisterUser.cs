@@ -12,6 +12,7 @@ using Wolverine.Http;
 namespace CVault.Users;
 
 /// <summary>Body of <c>auth/register</c> and <c>auth/login</c>.</summary>
+[NeverLogged]
 public sealed record EmailAndPassword(string? Email, string? Password)
 {
     /// <summary>Never prints what it holds.</summary>
@@ -19,8 +20,12 @@ public sealed record EmailAndPassword(string? Email, string? Password)
 }
 
 /// <summary>A user's tokens.</summary>
+[NeverLogged]
 public sealed record TokenView
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(TokenView);
+
     public required Guid UserId { get; init; }
 
     /// <summary>JWT, for <c>Authorization: Bearer</c>.</summary>
@@ -42,6 +47,7 @@ public sealed record TokenView
 /// <summary>A registration that waits for its email to be verified, as it is put away with the token of the mail.</summary>
 /// <param name="Email">Normalized.</param>
 /// <param name="PasswordHash">PHC string.</param>
+[NeverLogged]
 public sealed record PendingRegistration(string Email, string PasswordHash)
 {
     public override string ToString() => nameof(PendingRegistration);

@@ -42,6 +42,7 @@ public sealed record User(Guid Id, Sealed? Email, DateTimeOffset CreatedAt, Seal
 /// <param name="EmailIndex">Keyed hash of tenant and normalized email; unique in the tenant by an index. Null for a user whom the tenant vouches for.</param>
 /// <param name="PasswordHash">PHC string; see <see cref="Passwords"/>. Null for a user whom the tenant vouches for.</param>
 /// <param name="OutsideIndex">Keyed hash of what the tenant knows the user by (<see cref="Outsiders"/>); unique in the tenant by an index. Null for a user with a password.</param>
+[NeverLogged]
 public sealed record UserCredentials(Guid Id, string? EmailIndex, string? PasswordHash, string? OutsideIndex = null)
 {
     private const string Row = $"{Database.Schema}.mt_doc_usercredentials";

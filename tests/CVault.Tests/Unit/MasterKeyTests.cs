@@ -59,5 +59,33 @@ public sealed class MasterKeyTests
     }
 
     [Fact]
+    public void what_an_earlier_key_wrapped_is_read_and_what_is_wrapped_names_the_current_one()
+    {
+        byte[] older = RandomNumberGenerator.GetBytes(32), newer = RandomNumberGenerator.GetBytes(32);
+        var before = new MasterKey(older).Wrap(secret, "key:1");
+        var ring = new MasterKey(newer, older);
+        Assert.Equal(secret, ring.Unwrap(before, "key:1"));
+        var after = ring.Wrap(secret, "key:1");
+        Assert.Equal(secret, new MasterKey(newer).Unwrap(after, "key:1"));
+        Assert.ThrowsAny<CryptographicException>(() => new MasterKey(older).Unwrap(after, "key:1"));
+        Assert.Equal([new MasterKey(newer).Id, new MasterKey(older).Id], ring.Ids);
+        Assert.Equal("6d6b01" + ring.Id, Convert.ToHexStringLower(after.AsSpan(0, 7)));
+    }
+
+    [Fact]
+    public void values_of_before_keys_had_names_are_still_read()
+    {
+        byte[] older = RandomNumberGenerator.GetBytes(32), newer = RandomNumberGenerator.GetBytes(32);
+        var unnamed = Aead.Encrypt(older, secret, "key:1"u8.ToArray());
+        Assert.Equal(secret, new MasterKey(older).Unwrap(unnamed, "key:1"));
+        Assert.Equal(secret, new MasterKey(newer, older).Unwrap(unnamed, "key:1"));
+        Assert.ThrowsAny<CryptographicException>(() => new MasterKey(newer).Unwrap(unnamed, "key:1"));
+        Assert.ThrowsAny<CryptographicException>(() => new MasterKey(newer, older).Unwrap(unnamed, "key:2"));
+    }
+
+    [Fact]
+    public void a_weak_earlier_key_is_refused_too() => Assert.Throws<ArgumentException>(() => new MasterKey(RandomNumberGenerator.GetBytes(32), new byte[32]));
+
+    [Fact]
     public void printing_it_shows_nothing() => Assert.Equal(typeof(MasterKey).FullName, master.ToString());
 }
