@@ -298,6 +298,7 @@ public sealed class MemberTests(Stack stack)
             Assert.InRange(page["members"]!.AsArray().Count, 1, 2);
             shown.AddRange(page["members"]!.AsArray().Select(m => m!["member_id"]!.ToString()));
             cursor = page["next_cursor"]?.ToString();
+            Assert.True(shown.Count <= expected.Count, "The pages do not end.");
         }
         while (cursor is not null);
         Assert.Equal(expected, shown);
