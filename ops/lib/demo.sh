@@ -25,6 +25,30 @@ make_demo_tenant() {
   note "made the demo tenant"
 }
 
+# Its owner comes the way that every owner comes: invited by the operator, with the token of a mail. What a run that died
+# has done already the next one finds done.
+make_demo_member() {
+  local kept=$STATE/secrets/demo-member.json id email token
+  id=$(jq -r .id "$STATE/secrets/demo-tenant.json")
+  if [ "$(jq -r .tenant_id "$kept" 2>/dev/null)" = "$id" ]; then return; fi
+  make_secret demo-member-password openssl rand -hex 12
+  email=demo-${id##*-}@cvault.invalid
+  local -x CVAULT_DEMO_EMAIL=$email CVAULT_DEMO_PASSWORD CVAULT_DEMO_TOKEN   # arguments can be read by every user
+  CVAULT_DEMO_PASSWORD=$(cat "$STATE/secrets/demo-member-password")
+  admin POST /api/v1/tenant/auth/login "$(jq -nc '{email: env.CVAULT_DEMO_EMAIL, password: env.CVAULT_DEMO_PASSWORD}')"
+  if [ "$ADMIN_STATUS" != 200 ]; then
+    admin POST "/admin/tenants/$id/invitations" "$(jq -nc '{email: env.CVAULT_DEMO_EMAIL, role: "owner"}')"
+    [ "$ADMIN_STATUS" = 201 ] || admin_failed "inviting the demo tenant's owner"
+    token=$(mail_to "$email" | grep -oE '^cvt_[A-Za-z0-9_-]+' | tail -n 1) || die "the mail to $email has no token." "See $STATE/mail."
+    CVAULT_DEMO_TOKEN=$token
+    admin POST /api/v1/tenant/auth/invitations/accept "$(jq -nc '{token: env.CVAULT_DEMO_TOKEN, password: env.CVAULT_DEMO_PASSWORD}')"
+    [ "$ADMIN_STATUS" = 201 ] || admin_failed "making the demo tenant's owner"
+  fi
+  jq -e 'select(.member_id) | {tenant_id, member_id, email: env.CVAULT_DEMO_EMAIL, password: env.CVAULT_DEMO_PASSWORD}' <<<"$ADMIN_ANSWER" | put_secret demo-member.json ||
+    die "the answer of the demo owner's sign-in lacks a member." "See $STATE/logs/api.log."
+  note "made the demo tenant's owner, $email"
+}
+
 write_demo_env() {
   (umask 077
   { printf 'CVAULT_URL=http://127.0.0.1:%s\n' "$API_PORT"
@@ -32,6 +56,7 @@ write_demo_env() {
     printf 'CVAULT_OPERATOR_TOKEN=%s\n' "$(cat "$STATE/secrets/operator-token")"
     jq -r '"CVAULT_API_KEY=\(.api_key)", "CVAULT_API_SECRET=\(.api_secret)",
       "CVAULT_PUBLISHABLE_KEY=\(.publishable_key)", "CVAULT_TENANT_ID=\(.id)"' "$STATE/secrets/demo-tenant.json"
+    jq -r '"CVAULT_MEMBER_EMAIL=\(.email)", "CVAULT_MEMBER_PASSWORD=\(.password)"' "$STATE/secrets/demo-member.json"
     printf 'CVAULT_LAB=%s\n' "$LAB_MODE"
     printf 'CVAULT_MAIL=%q\n' "$STATE/mail"   # the one path in it, so the one value that may need quotes
   } >"$STATE/demo.env.new")

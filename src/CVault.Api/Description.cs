@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using CVault.Security;
 using CVault.Tenants;
@@ -12,8 +13,8 @@ namespace CVault.Api;
 /// </summary>
 public static partial class Description
 {
-    private const string Key = "api_key", Secret = "api_secret", User = "user_token", Operator = "operator_token";
-    private static readonly string[] Tags = ["Authentication", "Users", "Devices", "Connection", "Servers", "Operator", "Platform"];
+    private const string Key = "api_key", Secret = "api_secret", User = "user_token", Member = "member_token", Operator = "operator_token";
+    private static readonly string[] Tags = ["Authentication", "Users", "Devices", "Connection", "Servers", "Tenant", "Operator", "Platform"];
     private static readonly string[] Inner = ["IResult", "Reply", "PeerChange", "ProblemDetails", "JsonElement"];
     private static readonly string[] Limits = ["bandwidth_limit_gb", "user_limit", "requests_per_minute", "lease_idle_days"];
 
@@ -37,6 +38,7 @@ public static partial class Description
                 [Key] = InHeader("X-API-Key", "A tenant's key: a secret one (with its secret) or a publishable one (alone)."),
                 [Secret] = InHeader("X-API-Secret", "The secret of a secret key. For servers only, never for apps."),
                 [User] = Bearer("A user's access token, of `auth/register`, `auth/login` or `auth/refresh`."),
+                [Member] = Bearer("A member's access token, of `tenant/auth/login` and the like."),
                 [Operator] = Bearer("The operator's token."),
             };
             return Task.CompletedTask;
@@ -60,6 +62,11 @@ public static partial class Description
                 });
             }
 
+            if (RolesOf(endpoint.EndpointMetadata.OfType<IAuthorizeData>().FirstOrDefault()?.Policy) is { } roles)
+            {
+                operation.AddExtension("x-roles", new JsonNodeExtension(new JsonArray([.. roles.Select(r => JsonValue.Create(Names.Of(r)))])));
+            }
+
             operation.Security = [.. SchemesOf(endpoint.EndpointMetadata.OfType<IAuthorizeData>().FirstOrDefault()?.Policy)
                 .Select(names => Requirement(names, context.Document))];
             if (endpoint.EndpointMetadata.OfType<OptionalBodyAttribute>().FirstOrDefault() is { } body)
@@ -76,8 +83,9 @@ public static partial class Description
             if (schema.Properties is null) return Task.CompletedTask;
             // A record's parameters all count as required; those that may be null may be absent.
             schema.Required?.ExceptWith([.. schema.Properties.Where(p => p.Value.Type?.HasFlag(JsonSchemaType.Null) == true).Select(p => p.Key)]);
-            if (context.JsonTypeInfo.Type != typeof(TenantChanges)) return Task.CompletedTask;
-            foreach (var limit in Limits)
+            if (context.JsonTypeInfo.Type == typeof(SettingsChanges)) schema.Properties["contact_email"] = new OpenApiSchema { Type = JsonSchemaType.String | JsonSchemaType.Null, Description = "Null is none. Absent: it stays." };
+            else if (context.JsonTypeInfo.Type != typeof(TenantChanges)) return Task.CompletedTask;
+            foreach (var limit in Limits.Where(schema.Properties.ContainsKey))
             {
                 schema.Properties[limit] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is unlimited. Absent in a PATCH: it stays." };
             }
@@ -97,14 +105,23 @@ public static partial class Description
         Policies.User => [[Key, User]],
         Policies.UserToken => [[User]],
         Policies.Any => [[Key, Secret], [Key], [User]],
+        _ when RolesOf(policy) is not null => [[Member]],
         _ => [],
+    };
+
+    /// <summary>The roles whose members a policy lets through; null for a policy that asks for no member.</summary>
+    private static Role[]? RolesOf(string? policy) => policy switch
+    {
+        Policies.Member or Policies.VerifiedMember => Enum.GetValues<Role>(),
+        _ when policy?.StartsWith(Roles.May, StringComparison.Ordinal) == true => Roles.With(Enum.Parse<Permission>(policy[Roles.May.Length..])),
+        _ => null,
     };
 
     /// <summary>The failures that an operation can have, by what it is.</summary>
     private static IEnumerable<string> Failures(OpenApiOperation operation, string? method, string path, bool secured)
     {
         if (operation.RequestBody is not null || operation.Parameters is { Count: > 0 }) yield return "400";
-        if (secured) yield return "401";
+        if (secured || path.Contains("/auth/", StringComparison.Ordinal)) yield return "401";
         if (secured) yield return "403";
         if (path.Contains('{', StringComparison.Ordinal) || path.Contains("/vpn/", StringComparison.Ordinal) || path.EndsWith("/leases", StringComparison.Ordinal)) yield return "404";
         if (path.EndsWith("/config", StringComparison.Ordinal)) yield return "406";

@@ -16,10 +16,10 @@ public sealed class Housekeeping(NpgsqlDataSource database, Mailer mailer, TimeP
             {
                 await Idempotency.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await RefreshToken.SweepAsync(database, time.GetUtcNow(), stoppingToken);
-                await SigningKeys.SweepAsync(database, time.GetUtcNow(), stoppingToken);
-                await SecurityFeed.SweepAsync(database, stoppingToken);
                 await OneTimeTokens.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await Mails.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await SigningKeys.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await SecurityFeed.SweepAsync(database, stoppingToken);
                 await mailer.SendLeftAsync(stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)

@@ -87,6 +87,7 @@ var app = builder.Build();
 app.UseRequestIds();
 app.UseProblems();
 app.UseRouting();
+app.UseCors();
 app.UseUnroutedAnswers();
 app.UseBufferedPosts();
 app.UseAuthentication();

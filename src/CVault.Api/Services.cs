@@ -1,5 +1,6 @@
 using CVault.Devices;
 using CVault.Mail;
+using CVault.Members;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -8,6 +9,7 @@ using CVault.Tenants;
 using CVault.Users;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.DataProtection;
 using Wolverine.Http;
 using Wolverine.Runtime.Agents;
@@ -19,7 +21,10 @@ public static class Services
 {
     /// <summary>The types that request bodies are read into.</summary>
     public static readonly Type[] Bodies =
-        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(VerifyEmail), typeof(ChangePassword), typeof(ForgottenPassword), typeof(ResetPassword), typeof(SignInExternal), typeof(SignInByIdToken), typeof(SetIdentityProvider), typeof(RegisterDevice), typeof(Connect)];
+        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(RegisterDevice), typeof(Connect),
+            typeof(VerifyUserEmail), typeof(ChangeUserPassword), typeof(ForgottenPassword), typeof(ResetUserPassword), typeof(SignInExternal), typeof(SignInByIdToken), typeof(SetIdentityProvider),
+            typeof(SignUp), typeof(VerifyEmail), typeof(MemberLogIn), typeof(RefreshMember), typeof(ForgotPassword), typeof(ResetPassword), typeof(ChangePassword),
+            typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey), typeof(ChangeRole), typeof(InviteMember), typeof(AcceptInvitation), typeof(SettingsChanges)];
 
     public static void AddCVault(this IServiceCollection services, Settings settings)
     {
@@ -35,6 +40,9 @@ public static class Services
         services.AddSingleton(s => new Tokens(s.GetRequiredService<SigningKeys>(), settings.PublicUrl, s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<SecurityFeed>();
         services.AddSingleton<CredentialCache>();
+        services.AddSingleton<Origins>();
+        services.AddSingleton<ICorsPolicyProvider>(s => s.GetRequiredService<Origins>());
+        services.AddCors();
         services.AddSingleton(new ServerDialer(settings.SshKey));
         services.AddSingleton<Startup>();
         services.AddSingleton<LookupKey>();
@@ -68,15 +76,22 @@ public static class Services
             .AddScheme<AuthenticationSchemeOptions, MemberAuthentication>(MemberAuthentication.SchemeName, null)
             .AddScheme<AuthenticationSchemeOptions, OperatorAuthentication>(OperatorAuthentication.SchemeName, null);
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, Authentication>();
-        services.AddAuthorizationBuilder()
+        var policies = services.AddAuthorizationBuilder()
             .SetFallbackPolicy(new AuthorizationPolicyBuilder(OperatorAuthentication.SchemeName).RequireAssertion(_ => false).Build())
             .AddPolicy(Policies.Operator, p => p.AddAuthenticationSchemes(OperatorAuthentication.SchemeName).RequireClaim(Actor.OperatorClaim))
             .AddPolicy(Policies.ApiKey, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: true, User: false)))
             .AddPolicy(Policies.SecretKey, p => Tenant(p).AddRequirements(new SecretKeyOnly()))
             .AddPolicy(Policies.User, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: true, ProvenKey: false, User: true)))
             .AddPolicy(Policies.UserToken, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: false, ProvenKey: false, User: true)))
+            .AddPolicy(Policies.Member, p => Member(p).AddRequirements(new MemberRequirement(null, Verified: false)))
+            .AddPolicy(Policies.VerifiedMember, p => Member(p).AddRequirements(new MemberRequirement(null, Verified: true)))
             .AddPolicy(Policies.Any, p => Tenant(p).AddRequirements(new AnyCredential()));
+        foreach (var permission in Enum.GetValues<Permission>())
+        {
+            policies.AddPolicy(Roles.May + permission, p => Member(p).AddRequirements(new MemberRequirement(permission, Verified: !permission.Reads())));
+        }
 
+        static AuthorizationPolicyBuilder Member(AuthorizationPolicyBuilder policy) => policy.AddAuthenticationSchemes(MemberAuthentication.SchemeName);
         static AuthorizationPolicyBuilder Tenant(AuthorizationPolicyBuilder policy) => policy.AddAuthenticationSchemes(TenantAuthentication.SchemeName);
     }
 

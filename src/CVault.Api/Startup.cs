@@ -7,7 +7,7 @@ using Npgsql;
 namespace CVault.Api;
 
 /// <summary>
-/// Before the first request: the constraints, trigger and function that Weasel's table model has no word for, and the platform's keys.
+/// Before the first request: the constraints, trigger, functions and policies that Weasel's table model has no word for, and the platform's keys.
 /// </summary>
 public sealed class Startup(NpgsqlDataSource database, IDocumentStore store, LookupKey lookup, MasterKey master, SigningKeys signing, SecurityFeed feed) : IHostedService
 {
@@ -18,7 +18,7 @@ public sealed class Startup(NpgsqlDataSource database, IDocumentStore store, Loo
         foreach (var type in Configuration.StoredTypes) await store.Storage.Database.EnsureStorageExistsAsync(type, cancellationToken);
 
         // One transaction, and one node at a time.
-        await using var command = database.CreateCommand($"select pg_advisory_xact_lock(hashtext('cvault_startup')); {ServerLoad.ConstraintSql}; {AddressPool.CountSql} {AddressPool.TakeSql} {SecurityFeed.TriggersSql}");
+        await using var command = database.CreateCommand($"select pg_advisory_xact_lock(hashtext('cvault_startup')); {ServerLoad.ConstraintSql}; {AddressPool.CountSql} {AddressPool.TakeSql} {SecurityFeed.TriggersSql} {TenantWall.Sql}");
         await command.ExecuteNonQueryAsync(cancellationToken);
         await lookup.LoadOrCreateAsync(database, master, cancellationToken);
         await signing.LoadOrCreateAsync(database, cancellationToken);

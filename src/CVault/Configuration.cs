@@ -1,6 +1,7 @@
 using CVault.Devices;
 using CVault.IpLeases;
 using CVault.Mail;
+using CVault.Members;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -14,7 +15,6 @@ using JasperFx.MultiTenancy;
 using Marten;
 using Marten.Schema;
 using Marten.Schema.Indexing.Unique;
-using Npgsql;
 using Weasel.Core;
 using Weasel.Postgresql;
 
@@ -26,7 +26,7 @@ public static class Configuration
     /// <summary>The types that have a table of Marten's.</summary>
     public static readonly Type[] StoredTypes =
     [
-        typeof(IEvent), typeof(Tenant), typeof(ApiKey), typeof(User), typeof(UserCredentials), typeof(Device), typeof(DevicePrivateKey), typeof(Session), typeof(Server),
+        typeof(IEvent), typeof(Tenant), typeof(ApiKey), typeof(MemberCredentials), typeof(User), typeof(UserCredentials), typeof(Device), typeof(DevicePrivateKey), typeof(Session), typeof(Server),
     ];
 
     public static void ConfigureStore(StoreOptions store)
@@ -35,7 +35,9 @@ public static class Configuration
         store.AutoCreateSchemaObjects = AutoCreate.CreateOrUpdate;
         store.UseSystemTextJsonForSerialization(EnumStorage.AsString, Casing.CamelCase);
         store.Policies.AllDocumentsAreMultiTenanted();
-        store.Logger(new NoParameters());
+        // Marten keeps row-level security where it believes in it; the policies are ours, and so is the setting (TenantWall).
+        store.Policies.ForAllDocuments(TenantWall.Keep);
+        store.Logger(new Walled());
         // Marten would repeat a commit that a deadlock ended, in a new transaction, which has nothing of what the first
         // had taken before its commit: the address, the quota, the idempotency claim. The caller repeats, whole.
         store.ConfigureWritePolly(_ => { });
@@ -59,12 +61,22 @@ public static class Configuration
     {
         events.MapEventType<TenantCreated>("tenant_created_v1");
         events.MapEventType<ApiKeyIssued>("api_key_issued_v1");
+        events.MapEventType<ApiKeyChanged>("api_key_changed_v1");
+        events.MapEventType<ApiKeyRotated>("api_key_rotated_v1");
+        events.MapEventType<ApiKeyRevoked>("api_key_revoked_v1");
         events.MapEventType<TenantRenamed>("tenant_renamed_v1");
         events.MapEventType<TenantSettingsChanged>("tenant_settings_changed_v1");
         events.MapEventType<TenantSuspended>("tenant_suspended_v1");
         events.MapEventType<TenantReinstated>("tenant_reinstated_v1");
         events.MapEventType<IdentityProviderRegistered>("identity_provider_registered_v1");
         events.MapEventType<IdentityProviderRemoved>("identity_provider_removed_v1");
+        events.MapEventType<TenantContactChanged>("tenant_contact_changed_v1");
+        events.MapEventType<MemberJoined>("member_joined_v1");
+        events.MapEventType<MemberEmailVerified>("member_email_verified_v1");
+        events.MapEventType<MemberRoleChanged>("member_role_changed_v1");
+        events.MapEventType<MemberRemoved>("member_removed_v1");
+        events.MapEventType<MemberInvited>("member_invited_v1");
+        events.MapEventType<InvitationRevoked>("invitation_revoked_v1");
         events.MapEventType<UserRegistered>("user_registered_v1");
         events.MapEventType<UserAdmitted>("user_admitted_v1");
         events.MapEventType<UserDeleted>("user_deleted_v1");
@@ -99,14 +111,19 @@ public static class Configuration
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
 
-        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex!);
-        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.Computed, UserOutsideIndex, TenancyScope.PerTenant, c => c.OutsideIndex!);
-        store.Schema.For<Device>().UniqueIndex(UniqueIndexType.Computed, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
-        store.Schema.For<Device>().Index(d => d.UserId);
-        store.Schema.For<Session>().UniqueIndex(UniqueIndexType.Computed, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
-        store.Schema.For<Session>().Index(s => s.UserId);
-        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerNameIndex, TenancyScope.Global, s => s.LiveName!);
-        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.Computed, ServerKeyIndex, TenancyScope.Global, s => s.LiveKey!);
+        store.Schema.For<MemberCredentials>().UniqueIndex(UniqueIndexType.Computed, MemberLoginIndex, TenancyScope.Global, c => c.LoginIndex!);
+        store.Schema.For<MemberCredentials>().Index(c => c.EmailIndex);
+        store.Schema.For<ApiKey>().Index(k => k.TenantId);
+        // On columns, not on expressions of the JSON: behind row-level security PostgreSQL finds nothing by an index whose
+        // expression could leak what it reads (ops/decisions/0015).
+        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, UserEmailIndex, TenancyScope.PerTenant, c => c.EmailIndex!);
+        store.Schema.For<UserCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, UserOutsideIndex, TenancyScope.PerTenant, c => c.OutsideIndex!);
+        store.Schema.For<Device>().UniqueIndex(UniqueIndexType.DuplicatedField, DeviceKeyIndex, TenancyScope.Global, d => d.LiveKey!);
+        store.Schema.For<Device>().Duplicate(d => d.UserId);
+        store.Schema.For<Session>().UniqueIndex(UniqueIndexType.DuplicatedField, SessionDeviceIndex, TenancyScope.PerTenant, s => s.LiveDevice!);
+        store.Schema.For<Session>().Duplicate(s => s.UserId);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.DuplicatedField, ServerNameIndex, TenancyScope.Global, s => s.LiveName!);
+        store.Schema.For<Server>().UniqueIndex(UniqueIndexType.DuplicatedField, ServerKeyIndex, TenancyScope.Global, s => s.LiveKey!);
     }
 
     private static void Tables(StoreOptions store)
@@ -117,10 +134,10 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(Quotas.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Idempotency.Schema());
         store.Storage.ExtendedSchemaObjects.Add(RefreshToken.Schema());
-        store.Storage.ExtendedSchemaObjects.Add(SigningKeys.Schema());
-        store.Storage.ExtendedSchemaObjects.Add(SecurityFeed.Schema());
         store.Storage.ExtendedSchemaObjects.Add(OneTimeTokens.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Mails.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(SigningKeys.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(SecurityFeed.Schema());
         store.Storage.ExtendedSchemaObjects.Add(ServerLoad.Schema());
         store.Storage.ExtendedSchemaObjects.Add(AddressPool.Schema());
         store.Storage.ExtendedSchemaObjects.Add(PeerTable.Schema());
@@ -131,7 +148,7 @@ public static class Configuration
     /// <summary>The rules of the database whose violation is an expected outcome, and what the caller is then told.</summary>
     public static Microsoft.AspNetCore.Mvc.ProblemDetails? ProblemOf(string? constraint) => constraint switch
     {
-        UserEmailIndex => Problems.EmailTaken(),
+        UserEmailIndex or MemberLoginIndex => Problems.EmailTaken(),
         UserOutsideIndex => Problems.Conflict("The user is signing in for the first time already. Try again."),
         DeviceKeyIndex => WireGuardKeys.InUse(),
         SessionDeviceIndex => Problems.Conflict("The device is connecting already."),
@@ -143,21 +160,13 @@ public static class Configuration
 
     /// <summary>
     /// Marten's own logger prints each failed statement with its parameters, among them keyed hashes and sealed keys.
-    /// Whoever catches the exception logs what a log may hold.
+    /// Ours prints nothing, and is where a session's statements pass by that say whose they are.
     /// </summary>
-    private sealed class NoParameters : IMartenLogger, IMartenSessionLogger
+    private sealed class Walled : IMartenLogger
     {
-        public IMartenSessionLogger StartSession(IQuerySession session) => this;
+        public IMartenSessionLogger StartSession(IQuerySession session) => new TenantWall.Session(session);
         public void SchemaChange(string sql) { }
-        public void LogSuccess(NpgsqlCommand command) { }
-        public void LogFailure(NpgsqlCommand command, Exception ex) { }
-        public void LogSuccess(NpgsqlBatch batch) { }
-        public void LogFailure(NpgsqlBatch batch, Exception ex) { }
-        public void LogFailure(Exception ex, string message) { }
-        public void RecordSavedChanges(IDocumentSession session, Marten.Services.IChangeSet commit) { }
-        public void OnBeforeExecute(NpgsqlCommand command) { }
-        public void OnBeforeExecute(NpgsqlBatch batch) { }
     }
 
-    private const string UserEmailIndex = "ux_user_email", UserOutsideIndex = "ux_user_outside", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
+    private const string UserEmailIndex = "ux_user_email", UserOutsideIndex = "ux_user_outside", MemberLoginIndex = "ux_member_login", DeviceKeyIndex = "ux_device_live_key", SessionDeviceIndex = "ux_session_live_device", ServerNameIndex = "ux_server_name", ServerKeyIndex = "ux_server_public_key";
 }

@@ -12,13 +12,19 @@ public static class Problems
     public static ProblemDetails Unauthenticated() => Of(401, "UNAUTHENTICATED", "A valid bearer token is needed.");
     public static ProblemDetails InvalidCredentials() => Of(401, "INVALID_CREDENTIALS", "The email or the password is wrong.");
     public static ProblemDetails Forbidden() => Of(403, "FORBIDDEN", "This credential may not do that.");
+    public static ProblemDetails OriginRefused() => Of(403, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not use this key. Add the origin to the key's allowed origins.");
     public static ProblemDetails TenantSuspended() => Of(403, "TENANT_SUSPENDED", "The account of this business is suspended.");
+    public static ProblemDetails EmailUnverified() => Of(403, "EMAIL_UNVERIFIED", "The owner has yet to verify their email: the link is in the mail that was sent at sign-up.");
     public static ProblemDetails UserLimitExceeded() => Of(403, "USER_LIMIT_EXCEEDED", "The tenant has as many users as its plan allows.");
     public static ProblemDetails DeviceLimitExceeded() => Of(403, "DEVICE_LIMIT_EXCEEDED", "The user has as many devices as the tenant allows.");
 
     /// <summary>Unknown, another tenant's, another user's or revoked: always these same bytes, so that nobody can tell which.</summary>
     public static ProblemDetails NotFound() => Of(404, "NOT_FOUND", "There is no such thing here.");
 
+    /// <summary>A one-time token of a mail that is unknown, used, expired or of another kind.</summary>
+    public static ProblemDetails InvalidOneTimeToken() => Of(400, "INVALID_TOKEN", "This token was used already, has expired or is none. Ask for another mail.");
+
+    public static ProblemDetails LastOwner() => Of(409, "LAST_OWNER", "A tenant always keeps one owner. Make another member an owner first.");
     public static ProblemDetails EmailTaken() => Of(409, "EMAIL_TAKEN", "This email cannot be registered.");
     public static ProblemDetails Conflict(string why) => Of(409, "CONFLICT", why);
     public static ProblemDetails IdempotencyKeyReused() => Of(422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another request body.");

@@ -22,6 +22,27 @@ public static class Scenarios
         return new TestTenant(stack, answer.Text("id"), answer.Text("api_key"), answer.Text("api_secret"), answer.Text("publishable_key"));
     }
 
+    /// <summary>A business that signed itself up, with its owner; their email is verified by the mail unless a test says no.</summary>
+    public static async Task<(TestTenant Tenant, TestMember Owner)> SignUpAsync(this Stack stack, bool verify = true, string? email = null, string name = "Acme")
+    {
+        email ??= NewAddress();
+        var answer = (await stack.SendAsync(HttpMethod.Post, "/api/v1/tenant/auth/signup", new { business_name = name, email, password = Password })).Is(HttpStatusCode.Created);
+        var tenant = new TestTenant(stack, answer.Text("tenant_id"), answer.Text("api_key"), answer.Text("api_secret"), answer.Text("publishable_key"));
+        var owner = new TestMember(stack, tenant.Id, answer.Text("member_id"), email, answer.Text("access_token"), answer.Text("refresh_token"));
+        if (verify) (await stack.VerifyAsync(TokenIn(await stack.MailToAsync(email, "verify")))).Is(HttpStatusCode.OK);
+        return (tenant, owner);
+    }
+
+    public static Task<Answer> VerifyAsync(this Stack stack, string token) => stack.SendAsync(HttpMethod.Post, "/api/v1/tenant/auth/verify", new { token });
+
+    public static Task<Answer> LogInMemberAsync(this Stack stack, string email, string password = Password) =>
+        stack.SendAsync(HttpMethod.Post, "/api/v1/tenant/auth/login", new { email, password });
+
+    public static Task<Answer> AcceptAsync(this Stack stack, string token, string password = Password) =>
+        stack.SendAsync(HttpMethod.Post, "/api/v1/tenant/auth/invitations/accept", new { token, password });
+
+    public static string NewAddress() => $"member-{Guid.NewGuid():N}@example.com";
+
     public static Task<Answer> AsOperatorAsync(this Stack stack, HttpMethod method, string path, object? body = null, string? idempotencyKey = null) =>
         stack.SendAsync(method, path, body, idempotencyKey, ("Authorization", "Bearer " + Stack.OperatorToken));
 
@@ -107,6 +128,27 @@ public sealed record Answer(HttpStatusCode Status, byte[] Bytes, IReadOnlyDictio
         Assert.True(Status == status, $"Expected {(int)status}, got {(int)Status}: {Body}");
         return this;
     }
+}
+
+/// <summary>A member of a tenant's staff, logged in.</summary>
+public sealed record TestMember(Stack Stack, string TenantId, string Id, string Email, string AccessToken, string RefreshToken)
+{
+    public Task<Answer> SendAsync(HttpMethod method, string path, object? body = null, string? idempotencyKey = null) =>
+        Stack.SendAsync(method, path, body, idempotencyKey, ("Authorization", "Bearer " + AccessToken));
+
+    public Task<Answer> InviteAsync(string email, string role) => SendAsync(HttpMethod.Post, "/api/v1/tenant/invitations", new { email, role });
+
+    /// <summary>Another member of the same tenant, invited by this one.</summary>
+    public async Task<TestMember> NewColleagueAsync(string role, string? email = null)
+    {
+        email ??= Scenarios.NewAddress();
+        (await InviteAsync(email, role)).Is(HttpStatusCode.Created);
+        var answer = (await Stack.AcceptAsync(Scenarios.TokenIn(await Stack.MailToAsync(email, "invites you")))).Is(HttpStatusCode.Created);
+        return new TestMember(Stack, TenantId, answer.Text("member_id"), email, answer.Text("access_token"), answer.Text("refresh_token"));
+    }
+
+    /// <summary>Whether the access token still opens what every member may see.</summary>
+    public async Task<bool> IsInAsync() => (await SendAsync(HttpMethod.Get, "/api/v1/tenant/me")).Status == HttpStatusCode.OK;
 }
 
 public sealed record TestTenant(Stack Stack, string Id, string ApiKey, string ApiSecret, string PublishableKey)

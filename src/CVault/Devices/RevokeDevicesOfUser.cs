@@ -19,7 +19,7 @@ public static class RevokeDevicesOfUser
         var next = await session.Query<Device>().Where(d => d.UserId == message.UserId && d.Status == DeviceStatus.Active).OrderBy(d => d.Id).Select(d => d.Id).Take(1).ToListAsync(cancellation);
         if (next is not [var deviceId])
         {
-            changes.Add(DataKeys.Erase(message.UserId, session.TenantId));
+            changes.Add(DataKeys.Erase(message.UserId));
             return (changes, []);
         }
 

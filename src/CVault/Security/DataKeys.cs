@@ -38,11 +38,11 @@ public static class DataKeys
             : null;
     }
 
-    /// <summary>The keys of several users; without those who are unknown in this tenant or erased.</summary>
-    public static async Task<IReadOnlyDictionary<Guid, DataKey>> LoadManyAsync(IQuerySession session, MasterKey master, Guid[] userIds, CancellationToken cancellation)
+    /// <summary>The keys of several at once; who is unknown in this tenant or erased is not among them.</summary>
+    public static async Task<IReadOnlyDictionary<Guid, DataKey>> LoadAllAsync(IQuerySession session, MasterKey master, IReadOnlyCollection<Guid> ids, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand($"select user_id, wrapped from {Database.Schema}.data_keys where user_id = any($1) and tenant_id = $2");
-        command.Parameters.Add(new() { Value = userIds });
+        command.Parameters.Add(new() { Value = ids.ToArray() });
         command.Parameters.Add(new() { Value = session.TenantId });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
         var keys = new Dictionary<Guid, DataKey>();
@@ -50,9 +50,8 @@ public static class DataKeys
         return keys;
     }
 
-    /// <summary>Erases the person: nothing that was sealed for them can be opened any more.</summary>
-    public static IMartenOp Erase(Guid userId, string tenantId) => MartenOps.QueueSqlCommand(
-        $"delete from {Database.Schema}.data_keys where user_id = ? and tenant_id = ?", userId, tenantId);
+    /// <summary>Erases the key, and with it all that was sealed under it.</summary>
+    public static IMartenOp Erase(Guid id) => MartenOps.QueueSqlCommand($"delete from {Database.Schema}.data_keys where user_id = ?", id);
 
     /// <summary>The user's key, and one of the user's quota (<see cref="Quotas.TryTakeAsync"/>), in one statement of the session's transaction.</summary>
     /// <returns>A null key as <see cref="LoadAsync"/>; not taken when the limit is reached.</returns>

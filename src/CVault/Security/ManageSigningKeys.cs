@@ -64,7 +64,7 @@ public static class RemoveSigningKey
 
     [WolverineDelete("/admin/signing-keys/{kid}", OperationId = "removeSigningKey"), NotTenanted, Authorize(Policies.Operator)]
     [ProducesResponseType<SigningKeyView>(200)]
-    public static (Reply, Changes) Delete(SigningKey key, SigningKeys keys, SecurityLog log, HttpContext http, TimeProvider time)
+    public static (Reply, Changes) Delete([NotBody] SigningKey key, SigningKeys keys, SecurityLog log, HttpContext http, TimeProvider time)
     {
         var now = time.GetUtcNow();
         var changes = new Changes();

@@ -81,9 +81,10 @@ public static class OneTimeTokens
         command.Parameters.Add(new() { Value = tenantId is null });
         command.Parameters.Add(new() { Value = tenantId ?? Guid.Empty });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
-        return await reader.ReadAsync(cancellation)
-            ? new SpentToken(reader.GetGuid(0), reader.GetGuid(1), reader.IsDBNull(2) ? null : master.Unwrap((byte[])reader.GetValue(2), Wrapped(hash)))
-            : null;
+        if (!await reader.ReadAsync(cancellation)) return null;
+        // Marten commits only where something is queued, and a caller that queues nothing else would leave the token good.
+        session.QueueSqlCommand($"delete from {Database.Schema}.one_time_tokens where hash = ?", hash);
+        return new SpentToken(reader.GetGuid(0), reader.GetGuid(1), reader.IsDBNull(2) ? null : master.Unwrap((byte[])reader.GetValue(2), Wrapped(hash)));
     }
 
     /// <summary>Ends all tokens of a kind that a subject has.</summary>

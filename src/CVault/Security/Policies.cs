@@ -18,6 +18,12 @@ public static class Policies
     /// <summary>A logged-in user; an API key beside the token is not needed, but must be the tenant's if it is sent.</summary>
     public const string UserToken = "user-token";
 
+    /// <summary>A logged-in member of the tenant, for what concerns none but themselves.</summary>
+    public const string Member = "member";
+
+    /// <summary>A logged-in member of a tenant whose owner's email is verified.</summary>
+    public const string VerifiedMember = "verified-member";
+
     /// <summary>An API key or a logged-in user.</summary>
     public const string Any = "any";
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
@@ -21,6 +22,9 @@ public sealed record AccessToken(Guid Subject, Guid TenantId, Guid Session);
 public sealed class Tokens(SigningKeys keys, string issuer, TimeProvider time)
 {
     public static readonly TimeSpan AccessLifetime = TimeSpan.FromMinutes(15);
+
+    /// <summary>Ours have some 600 characters.</summary>
+    private const int Longest = 2048;
     private readonly JsonWebTokenHandler handler = new() { SetDefaultTimesOnTokenCreation = false };
 
     public string Issue(Audience audience, Guid subject, Guid tenantId, Guid session)
@@ -47,6 +51,7 @@ public sealed class Tokens(SigningKeys keys, string issuer, TimeProvider time)
     /// <summary>What a valid token says; null for anything else. Whether its session was ended since is <see cref="SecurityFeed.IsEnded"/>'s to say.</summary>
     public async Task<AccessToken?> VerifyAsync(string token, Audience audience)
     {
+        if (!IsPlain(token)) return null;
         var result = await handler.ValidateTokenAsync(token, new TokenValidationParameters
         {
             ValidIssuer = issuer,
@@ -76,6 +81,14 @@ public sealed class Tokens(SigningKeys keys, string issuer, TimeProvider time)
             return new { kty = "EC", crv = "P-256", alg = "ES256", use = "sig", kid = k.Kid, x = Base64UrlEncoder.Encode(p.Q.X!), y = Base64UrlEncoder.Encode(p.Q.Y!) };
         }).ToArray(),
     };
+
+    /// <summary>
+    /// Three parts of base64url (RFC 7515), each as an encoder writes it: the handler also takes other spellings of the
+    /// same bytes, and a token should have one.
+    /// </summary>
+    private static bool IsPlain(string token) =>
+        token.Length <= Longest && token.Split('.') is [_, _, _] parts
+        && parts.All(part => Base64Url.IsValid(part) && Base64Url.EncodeToString(Base64Url.DecodeFromChars(part)) == part);
 
     private static string Name(Audience audience) => audience == Audience.User ? "cvault:user" : "cvault:member";
 

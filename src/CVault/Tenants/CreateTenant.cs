@@ -49,7 +49,7 @@ public static class CreateTenant
                 ApiKey = secretKey.Id, ApiSecret = secret, PublishableKey = publishable.Id,
             }),
             MartenOps.StartStream<Tenant>(id, id.ToString(), created,
-                new ApiKeyIssued(secretKey.Id, ApiKeyKind.Secret), new ApiKeyIssued(publishable.Id, ApiKeyKind.Publishable)),
+                secretKey.Issued(), publishable.Issued()),
             MartenOps.Insert(secretKey),
             MartenOps.Insert(publishable));
     }

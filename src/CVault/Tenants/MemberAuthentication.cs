@@ -23,6 +23,7 @@ public sealed class MemberAuthentication(
         if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return AuthenticateResult.NoResult();
         if (await tokens.VerifyAsync(header["Bearer ".Length..].Trim(), Audience.Member) is not { } token) return Refuse(Problems.Unauthenticated());
         if (await credentials.TenantAsync(token.TenantId, Context.RequestAborted) is not { } tenant || feed.IsEnded(token.Session)) return Refuse(Problems.Unauthenticated());
+        if (!tenant.Members.ContainsKey(token.Subject)) return Refuse(Problems.Unauthenticated());
         if (tenant.IsSuspended) return Refuse(Problems.TenantSuspended());
 
         Context.Items[TenantAuthentication.TenantItem] = tenant;

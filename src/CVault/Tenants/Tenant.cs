@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using CVault.Security;
 using JasperFx.Events;
 
 namespace CVault.Tenants;
@@ -54,14 +56,27 @@ public sealed record TenantSettings(
 }
 
 /// <param name="At">When, by the clock that the answer went by.</param>
-public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset At);
+/// <param name="SelfService">Whether the business signed itself up, so that its owner's email is still to be verified.</param>
+public sealed record TenantCreated(string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset At, bool SelfService = false);
 
 /// <summary>An API key was issued. The secret's keyed hash stands with the key, never here.</summary>
-public sealed record ApiKeyIssued(string KeyId, ApiKeyKind Kind);
+public sealed record ApiKeyIssued(string KeyId, ApiKeyKind Kind, string? Name = null, DateTimeOffset? ExpiresAt = null, string[]? AllowedOrigins = null);
+
+/// <summary>A key has another name, or is good for other web origins.</summary>
+public sealed record ApiKeyChanged(string KeyId, string? Name, string[]? AllowedOrigins);
+
+/// <summary>Another key took the place of this one, which works until <paramref name="ExpiresAt"/>.</summary>
+public sealed record ApiKeyRotated(string KeyId, string NewKeyId, DateTimeOffset ExpiresAt);
+
+/// <summary>The key works no more.</summary>
+public sealed record ApiKeyRevoked(string KeyId);
 
 public sealed record TenantRenamed(string Name);
 
 public sealed record TenantSettingsChanged(TenantSettings Settings);
+
+/// <param name="Email">Whom to write to about the account, sealed under the tenant's data key; null for nobody.</param>
+public sealed record TenantContactChanged(Sealed? Email);
 
 /// <summary>From here on every call is refused and the tenant's peers leave the servers.</summary>
 public sealed record TenantSuspended(string Reason);
@@ -78,7 +93,25 @@ public sealed record IdentityProviderRemoved;
 /// <summary>A business customer. Its stream's id is its tenant id.</summary>
 public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSettings Settings, DateTimeOffset CreatedAt, IdentityProvider? IdentityProvider = null)
 {
-    public static Tenant Create(IEvent<TenantCreated> e) => new(e.StreamId, e.Data.Name, e.Data.Status, e.Data.Settings, e.Data.At);
+    /// <summary>Whether the owner's email is still to be verified: then its API keys open nothing, and members may only read.</summary>
+    public bool Unverified { get; init; }
+
+    [JsonIgnore]
+    public bool Verified => !Unverified;
+
+    /// <summary>Whom to write to about the account; null for nobody.</summary>
+    public Sealed? ContactEmail { get; init; }
+
+    /// <summary>Its API keys that are not revoked, with when they expire: what a limit on their number is decided on.</summary>
+    public ImmutableDictionary<string, DateTimeOffset?> Keys { get; init; } = ImmutableDictionary<string, DateTimeOffset?>.Empty;
+
+    /// <summary>The staff. Never without an owner, once there was one.</summary>
+    public ImmutableDictionary<Guid, Member> Members { get; init; } = ImmutableDictionary<Guid, Member>.Empty;
+
+    /// <summary>Open invitations and expired ones that nobody has cleared away yet.</summary>
+    public ImmutableDictionary<Guid, Invitation> Invitations { get; init; } = ImmutableDictionary<Guid, Invitation>.Empty;
+
+    public static Tenant Create(IEvent<TenantCreated> e) => new(e.StreamId, e.Data.Name, e.Data.Status, e.Data.Settings, e.Data.At) { Unverified = e.Data.SelfService };
 
     public Tenant Apply(TenantRenamed e) => this with { Name = e.Name };
 
@@ -91,6 +124,47 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
     public Tenant Apply(TenantSuspended _) => this with { Status = TenantStatus.Suspended };
 
     public Tenant Apply(TenantReinstated e) => this with { Status = e.Status };
+
+    public Tenant Apply(IEvent<ApiKeyIssued> e) => this with
+    {
+        // Those long expired would only fill it.
+        Keys = Keys.RemoveRange(Keys.Where(k => k.Value <= e.Timestamp).Select(k => k.Key)).SetItem(e.Data.KeyId, e.Data.ExpiresAt),
+    };
+
+    public Tenant Apply(ApiKeyRotated e) => this with { Keys = Keys.SetItem(e.KeyId, e.ExpiresAt) };
+
+    public Tenant Apply(ApiKeyRevoked e) => this with { Keys = Keys.Remove(e.KeyId) };
+
+    public Tenant Apply(ApiKeyChanged _) => this;
+
+    /// <summary>How many of its API keys work.</summary>
+    public int LiveKeys(DateTimeOffset now) => Keys.Values.Count(expires => expires is null || expires > now);
+
+    public Tenant Apply(TenantContactChanged e) => this with { ContactEmail = e.Email };
+
+    public Tenant Apply(MemberJoined e) => this with
+    {
+        Members = Members.SetItem(e.MemberId, new Member(e.Role, e.Email, e.EmailVerified, e.At)), Invitations = Invitations.Remove(e.MemberId),
+    };
+
+    public Tenant Apply(MemberEmailVerified e) => this with
+    {
+        Unverified = false, Members = Members.TryGetValue(e.MemberId, out var member) ? Members.SetItem(e.MemberId, member with { EmailVerified = true }) : Members,
+    };
+
+    public Tenant Apply(MemberRoleChanged e) => this with
+    {
+        Members = Members.TryGetValue(e.MemberId, out var member) ? Members.SetItem(e.MemberId, member with { Role = e.Role }) : Members,
+    };
+
+    public Tenant Apply(MemberRemoved e) => this with { Members = Members.Remove(e.MemberId) };
+
+    public Tenant Apply(MemberInvited e) => this with { Invitations = Invitations.SetItem(e.InvitationId, new Invitation(e.Role, e.Email, e.ExpiresAt)) };
+
+    public Tenant Apply(InvitationRevoked e) => this with { Invitations = Invitations.Remove(e.InvitationId) };
+
+    /// <summary>Whether a member is the only owner, who can therefore neither leave nor become anything else.</summary>
+    public bool IsLastOwner(Guid memberId) => Members.TryGetValue(memberId, out var member) && member.Role == Role.Owner && Members.Values.Count(m => m.Role == Role.Owner) == 1;
 
     [JsonIgnore]
     public bool IsSuspended => Status == TenantStatus.Suspended;

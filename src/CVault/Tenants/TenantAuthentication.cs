@@ -48,6 +48,8 @@ public sealed class TenantAuthentication(
         {
             if (key is null || !key.IsLive(time.GetUtcNow())) return Refuse(Problems.InvalidApiKey());
             if (secret.Length > 0 && !key.SecretMatches(secret, lookup)) return Refuse(Problems.InvalidApiKey());
+            // A page of another site has the key from our tenant's page, where everybody can read it.
+            if (key.Kind == ApiKeyKind.Publishable && Request.Headers.Origin.ToString() is { Length: > 0 } origin && !key.Allows(origin)) return Refuse(Problems.OriginRefused());
             claims.Add(new Claim(Actor.KeyClaim, key.Id));
             claims.Add(new Claim(Actor.KeyKindClaim, secret.Length > 0 ? "secret" : key.Kind == ApiKeyKind.Publishable ? "publishable" : IdentifiedOnly));
         }
@@ -63,6 +65,7 @@ public sealed class TenantAuthentication(
 
         if (tenant is null) return Refuse(Problems.InvalidApiKey());
         if (tenant.IsSuspended) return Refuse(Problems.TenantSuspended());
+        if (!tenant.Verified) return Refuse(Problems.EmailUnverified());
 
         Context.Items[TenantItem] = tenant;
         claims.Add(new Claim(Actor.TenantClaim, tenant.Id.ToString()));

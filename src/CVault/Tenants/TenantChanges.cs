@@ -23,8 +23,11 @@ public sealed class TenantChanges
     /// <summary>What is wrong with the shape; empty when nothing is.</summary>
     public IEnumerable<(string Field, string Message)> Errors(bool nameRequired)
     {
-        if (nameRequired && string.IsNullOrWhiteSpace(Name)) yield return ("name", "A name is required.");
-        if (Name is { } name && (string.IsNullOrWhiteSpace(name) || name.Length > 255 || name.Any(char.IsControl))) yield return ("name", "1 to 255 characters, no control characters.");
+        if (nameRequired || Name is not null)
+        {
+            foreach (var error in NameErrors(Name, "name")) yield return error;
+        }
+
         if (Status is not null && !Names.TryParse<TenantStatus>(Status, out _)) yield return ("status", OneOf<TenantStatus>());
         if (LeasePolicy is not null && !Names.TryParse<LeasePolicy>(LeasePolicy, out _)) yield return ("lease_policy", OneOf<LeasePolicy>());
         if (KeyCustody is not null && !Names.TryParse<KeyCustody>(KeyCustody, out _)) yield return ("key_custody", OneOf<KeyCustody>());
@@ -45,6 +48,13 @@ public sealed class TenantChanges
         if (WhitelabelConfig.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Object or JsonValueKind.Null)) yield return ("whitelabel_config", "A JSON object.");
         else if (WhitelabelConfig.ValueKind == JsonValueKind.Object && WhitelabelConfig.GetRawText().Length > 16_384) yield return ("whitelabel_config", "At most 16 KiB.");
         else if (!Texts.IsStorable(WhitelabelConfig)) yield return ("whitelabel_config", "A text in it holds a character that cannot be stored.");
+    }
+
+    /// <summary>What is wrong with a business's name.</summary>
+    public static IEnumerable<(string Field, string Message)> NameErrors(string? name, string field)
+    {
+        if (string.IsNullOrWhiteSpace(name)) yield return (field, "A name is required.");
+        else if (name.Length > 255 || name.Any(char.IsControl)) yield return (field, "1 to 255 characters, no control characters.");
     }
 
     /// <summary>The settings after the change.</summary>

@@ -35,7 +35,7 @@ public static class ReadUsers
             .Where(u => u.Status == UserStatus.Active && u.Id > page.After)
             .OrderBy(u => u.Id).Take(page.Take).ToListAsync(cancellation);
         var (shown, next) = page.Cut(users, u => u.Id);
-        var keys = await DataKeys.LoadManyAsync(session, master, [.. shown.Select(u => u.Id)], cancellation);
+        var keys = await DataKeys.LoadAllAsync(session, master, [.. shown.Select(u => u.Id)], cancellation);
         // One who is being erased this moment has no key any more.
         return Reply.Ok(new UsersView([.. shown.Where(u => keys.ContainsKey(u.Id)).Select(u => UserView.Of(u, keys[u.Id]))], next));
     }

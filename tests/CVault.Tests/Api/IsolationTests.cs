@@ -12,7 +12,7 @@ namespace CVault.Tests.Api;
 public sealed class IsolationTests(Stack stack)
 {
     /// <summary>What a call names. The unknown has the same shape as the victim's.</summary>
-    private sealed record Target(string DeviceId, string UserId, string TenantId, string ServerId);
+    private sealed record Target(string DeviceId, string UserId, string TenantId, string ServerId, string KeyId = "cvk_nobodys");
 
     /// <summary>How an operation is filled, and whether its ids name a thing of a user.</summary>
     /// <param name="ForServers">The tenant's own server may do it, so only others try.</param>
@@ -39,10 +39,29 @@ public sealed class IsolationTests(Stack stack)
         "getIdentityProviderOfTenant" or "removeIdentityProviderOfTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal)),
         "setIdentityProviderOfTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal), new { issuer = "https://issuer.example.com", client_id = "theirs" }),
         "refreshTokens" => new(path, new { refresh_token = "cvr_unknown" }),
+        "getMe" or "listMembers" or "listInvitations" or "getSettings" or "resendVerification" or "logOutMember" => new(path),
+        "signUp" => new(path, new { business_name = "x", email = "no address", password = "no such password" }),
+        "verifyEmail" => new(path, new { token = "cvt_unknown" }),
+        "resetMemberPassword" or "acceptInvitation" => new(path, new { token = "cvt_unknown", password = "no such password" }),
+        "logInMember" => new(path, new { email = "nobody@example.com", password = "no such password" }),
+        "refreshMemberTokens" => new(path, new { refresh_token = "cvr_unknown" }),
+        "forgotMemberPassword" => new(path, new { email = "nobody@example.com" }),
+        "changeMemberPassword" => new(path, new { current_password = "no such password", new_password = "no such password" }),
+        "updateSettings" => new(path, new { name = "theirs" }),
+        "inviteMember" => new(path, new { email = "nobody@example.com", role = "owner" }),
+        "inviteMemberOfTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal), new { email = "nobody@example.com", role = "owner" }),
+        "changeMemberRole" => new(path.Replace("{memberId}", t.UserId, StringComparison.Ordinal), new { role = "owner" }),
+        "removeMember" => new(path.Replace("{memberId}", t.UserId, StringComparison.Ordinal)),
+        "revokeInvitation" => new(path.Replace("{invitationId}", t.UserId, StringComparison.Ordinal)),
         "createTenant" => new(path, new { name = "Not theirs to make" }),
         "getTenant" or "suspendTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal)),
         "updateTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal), new { status = "suspended" }),
         "listServers" or "listSigningKeys" or "rotateSigningKey" => new(path),
+        "listApiKeys" => new(path),
+        "createApiKey" => new(path, new { kind = "secret", name = "Not theirs" }),
+        "regenerateApiKey" => new(path),
+        "changeApiKey" => new(path.Replace("{keyId}", t.KeyId, StringComparison.Ordinal), new { name = "Not theirs" }),
+        "rotateApiKey" or "revokeApiKey" => new(path.Replace("{keyId}", t.KeyId, StringComparison.Ordinal)),
         "removeSigningKey" => new(path.Replace("{kid}", "some-key", StringComparison.Ordinal)),
         "whoHeldAddress" => new($"{path}?server={t.ServerId}&address=10.8.0.2"),
         "registerServer" => new(path, new { name = "theirs", region = "moon", endpoint_host = "203.0.113.1", transport = "simulated" }),
@@ -60,7 +79,7 @@ public sealed class IsolationTests(Stack stack)
         var device = await victim.NewDeviceAsync("The victim's own");
         var session = (await victim.SendAsync(HttpMethod.Post, "/api/v1/vpn/connect", new { device_id = device.Id })).Is(HttpStatusCode.OK).Text("session_id");
         var server = (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers")).Json["servers"]![0]!["id"]!.ToString();
-        var target = new Target(device.Id, victim.Id, tenant.Id, server);
+        var target = new Target(device.Id, victim.Id, tenant.Id, server, tenant.ApiKey);
         var unknown = new Target(Guid.CreateVersion7().ToString(), Guid.CreateVersion7().ToString(), Guid.CreateVersion7().ToString(), Guid.CreateVersion7().ToString());
         string[] secrets = [device.Id, device.PublicKey, session, victim.Id, victim.Email, "The victim's own", tenant.ApiSecret, victim.RefreshToken];
 

@@ -25,6 +25,7 @@ public sealed class ArchitectureTests
         ["Security"] = [],
         ["Mail"] = [],
         ["Tenants"] = ["Mail"],
+        ["Members"] = ["Mail", "Tenants"],
         ["Users"] = ["Mail", "Tenants"],
         ["Servers"] = [],
         ["IpLeases"] = ["Tenants", "Users", "Servers"],
@@ -35,6 +36,33 @@ public sealed class ArchitectureTests
     };
 
     private const string Root = "";
+
+    /// <summary>
+    /// Who may run SQL on a connection that says no tenant, or open a session of none, and why. All of it is the
+    /// platform's work; none of it answers a tenant with rows that it did not name by a tenant's id or a secret.
+    /// </summary>
+    private static readonly Dictionary<string, string> Crossing = new()
+    {
+        ["CVault.Peers.PeerTable"] = "A server's peers are of all tenants.",
+        ["CVault.Peers.ServerLinks"] = "Reads servers, which are the platform's.",
+        ["CVault.Peers.LinkLease"] = "Who owns a server's link; no tenant's.",
+        ["CVault.Peers.NodeSignals"] = "Hears other nodes.",
+        ["CVault.Peers.ListPeers"] = "The operator's view of a server.",
+        ["CVault.Peers.ParkIdle"] = "Finds what is due in all tenants, then works in one.",
+        ["CVault.Peers.DrainServers"] = "Finds what is due in all tenants, then works in one.",
+        ["CVault.Peers.FinishMoves"] = "Finds what is due in all tenants, then works in one.",
+        ["CVault.PeerConfirmations"] = "Looks whether a peer of a request's own change is live, by server and key.",
+        ["CVault.Servers.ServerLoad"] = "Servers are the platform's.",
+        ["CVault.Security.LookupKey"] = "The platform's key.",
+        ["CVault.Security.Idempotency"] = "Rows found by a keyed hash of who asks; and the sweep.",
+        ["CVault.Security.SecurityFeed"] = "Hears what changed in all tenants.",
+        ["CVault.Security.SigningKeys"] = "The platform's keys.",
+        ["CVault.Tenants.CredentialCache"] = "A key is looked up before its tenant is known.",
+        ["CVault.Tenants.Origins"] = "A preflight names no key: the origins of all.",
+        ["CVault.Security.RefreshToken"] = "Revokes a family outside the request's transaction, by hash and tenant; and the sweep.",
+        ["CVault.Api.Startup"] = "The schema.",
+        ["CVault.Api.Health"] = "Counts servers.",
+    };
 
     [Theory]
     [InlineData("CVault", "")]
@@ -85,7 +113,7 @@ public sealed class ArchitectureTests
     [Fact]
     public void every_endpoint_says_who_may_call_it()
     {
-        var policies = typeof(Policies).GetFields().Select(f => (string)f.GetRawConstantValue()!).ToHashSet();
+        var policies = typeof(Policies).GetFields().Select(f => (string)f.GetRawConstantValue()!).Concat(System.Enum.GetNames<Permission>().Select(p => Roles.May + p)).ToHashSet();
         var endpoints = Endpoints().ToArray();
         Assert.True(endpoints.Length > 20, "The endpoints were not found, so nothing was checked.");
         Empty(
@@ -94,8 +122,22 @@ public sealed class ArchitectureTests
     }
 
     [Fact]
-    public void only_the_key_set_and_health_are_for_everyone() =>
-        Assert.Equal(["GetKeySet.Get"], Endpoints().Where(m => m.GetCustomAttribute<AllowAnonymousAttribute>() is not null).Select(NameOf));
+    public void only_the_key_set_health_and_what_makes_a_member_a_member_are_for_everyone() => Assert.Equal(
+        [
+            "AcceptInvitationEndpoint.Post", "ForgotMemberPassword.Post", "GetKeySet.Get", "LogInMember.Post", "RefreshMemberTokens.Post", "ResetMemberPassword.Post",
+            "SignUpEndpoint.Post", "VerifyEmailEndpoint.Post",
+        ],
+        Endpoints().Where(m => m.GetCustomAttribute<AllowAnonymousAttribute>() is not null).Select(NameOf).Order(StringComparer.Ordinal));
+
+    [Fact]
+    public void the_paths_of_members_are_for_members_and_no_others_are()
+    {
+        static bool IsMembers(string? policy) => policy is Policies.Member or Policies.VerifiedMember || policy?.StartsWith(Roles.May, StringComparison.Ordinal) == true;
+        Empty(
+            Endpoints().Where(m => m.GetCustomAttribute<AllowAnonymousAttribute>() is null && IsMembers(m.GetCustomAttribute<AuthorizeAttribute>()?.Policy)
+                != m.GetCustomAttribute<WolverineHttpMethodAttribute>()!.Template.StartsWith("/api/v1/tenant/", StringComparison.Ordinal)).Select(NameOf),
+            "/api/v1/tenant is the members' and nothing else is.");
+    }
 
     [Fact]
     public void the_paths_of_operators_are_for_operators_and_no_others_are()
@@ -147,7 +189,7 @@ public sealed class ArchitectureTests
     [Fact]
     public void amounts_are_whole_numbers()
     {
-        Type[] documents = [typeof(Tenant), typeof(User), typeof(Device), typeof(Sessions.Session), typeof(Servers.Server), typeof(ApiKey), typeof(UserCredentials), typeof(DevicePrivateKey)];
+        Type[] documents = [typeof(Tenant), typeof(User), typeof(Device), typeof(Sessions.Session), typeof(Servers.Server), typeof(ApiKey), typeof(Members.MemberCredentials), typeof(UserCredentials), typeof(DevicePrivateKey)];
         Empty(
             from type in documents.Concat(Events().Select(e => e.Type))
             from p in Properties(type)
@@ -155,6 +197,34 @@ public sealed class ArchitectureTests
             select $"{type.Name}.{p.Path}",
             "Bytes are 64-bit integers and so is every other amount: sums of fractions drift.");
     }
+
+    [Fact]
+    public void only_the_named_places_look_across_tenants()
+    {
+        var crossers = Crossers().Where(c => !c.Type.StartsWith("CVault.Tests", StringComparison.Ordinal)).ToArray();
+        Empty(
+            crossers.Where(c => !Crossing.ContainsKey(c.Type)).Select(c => $"{c.Type} calls {c.What}"),
+            "This runs without saying for which tenant, so that neither Marten nor row-level security keeps tenants apart. Use the request's session; what must cross is named in Crossing, with its reason.");
+        Empty(Crossing.Keys.Except(crossers.Select(c => c.Type)), "These are named as crossing tenants and do not (any more).");
+    }
+
+    [Fact]
+    public void the_rule_on_crossing_tenants_sees_each_way_to_do_it() => Assert.Equal(
+        ["AnyTenant", "CreateBatch", "CreateCommand", "LightweightSession", "OpenConnectionAsync", "QuerySession", "TenantIsOneOf"],
+        Crossers().Where(c => c.Type == typeof(ArchitectureTests).FullName).Select(c => c.What).Distinct().Order(StringComparer.Ordinal));
+
+    private static IEnumerable<(string Type, string What)> Crossers() =>
+        from type in Code.Value.Types
+        where type.FullName.StartsWith("CVault", StringComparison.Ordinal)
+        from call in type.Dependencies.OfType<MethodCallDependency>()
+        let target = call.Target.FullName
+        let what = call.TargetMember.Name.Split('(')[0].Split('<')[0]
+        where what is "AnyTenant" or "TenantIsOneOf"
+            || (target == "Npgsql.NpgsqlDataSource" && what is "CreateCommand" or "CreateBatch" or "OpenConnection" or "OpenConnectionAsync" or "CreateConnection")
+            // Without a tenant: no argument, or the options by which one could leave it out.
+            || (target is "Marten.IDocumentStore" or "Marten.DocumentStore" && what is "QuerySession" or "QuerySerializableSessionAsync" or "LightweightSession" or "LightweightSerializableSessionAsync" or "IdentitySession" or "OpenSession" or "DirtyTrackedSession"
+                && !call.TargetMember.Name.Contains("(System.String", StringComparison.Ordinal))
+        select (Owner(type.FullName), what);
 
     private static IEnumerable<MethodInfo> Endpoints() => Core.GetTypes().Concat(Api.GetTypes())
         .SelectMany(t => t.GetMethods()).Where(m => m.GetCustomAttribute<WolverineHttpMethodAttribute>() is not null);
@@ -203,6 +273,20 @@ public sealed class ArchitectureTests
         {
             await Task.Yield();
             return DateTimeOffset.UtcNow;
+        }
+    }
+
+    /// <summary>What the rule on crossing tenants must find.</summary>
+    private static class Across
+    {
+        public static async Task<int> CountAsync(IDocumentStore store, Npgsql.NpgsqlDataSource database)
+        {
+            await using var all = store.LightweightSession();
+            await using var session = store.QuerySession();
+            await using var command = database.CreateCommand("select 1");
+            await using var batch = database.CreateBatch();
+            await using var connection = await database.OpenConnectionAsync();
+            return await session.Query<Device>().Where(d => d.AnyTenant()).CountAsync() + await session.Query<Device>().Where(d => d.TenantIsOneOf("a")).CountAsync();
         }
     }
 }

@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using CVault.Security;
 using CVault.Tenants;
-using CVault.Users;
 
 namespace CVault.Tests.Unit;
 

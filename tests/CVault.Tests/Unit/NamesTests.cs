@@ -1,5 +1,5 @@
 using CVault.Tenants;
-using CVault.Users;
+using CVault.Security;
 
 namespace CVault.Tests.Unit;
 

@@ -85,7 +85,7 @@ public sealed class TenantTests
 
         var recorded = Recorder.Of(stream, first, second);
         Assert.Equal(
-            [new TenantCreated("Acme", TenantStatus.Active, new TenantSettings(UserLimit: 3), Samples.Now), new ApiKeyIssued(view.ApiKey, ApiKeyKind.Secret), new ApiKeyIssued(view.PublishableKey, ApiKeyKind.Publishable)],
+            [new TenantCreated("Acme", TenantStatus.Active, new TenantSettings(UserLimit: 3), Samples.Now), new ApiKeyIssued(view.ApiKey, ApiKeyKind.Secret, "First secret key"), new ApiKeyIssued(view.PublishableKey, ApiKeyKind.Publishable, "First publishable key")],
             recorded.Events);
         var keys = recorded.Stored<ApiKey>();
         Assert.Equal([view.ApiKey, view.PublishableKey], keys.Select(k => k.Id));

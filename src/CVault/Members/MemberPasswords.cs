@@ -1,0 +1,142 @@
+using CVault.Mail;
+using CVault.Security;
+using Marten;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Wolverine;
+using Wolverine.Http;
+using Wolverine.Marten;
+
+namespace CVault.Members;
+
+/// <summary>Body of <c>tenant/auth/password/forgot</c>.</summary>
+public sealed record ForgotPassword(string? Email)
+{
+    public override string ToString() => nameof(ForgotPassword);
+}
+
+/// <summary>The verified account that a forgotten password belongs to; none for an email without one.</summary>
+public sealed record ForgetfulMember(MemberCredentials? Credentials);
+
+/// <summary><c>POST /api/v1/tenant/auth/password/forgot</c>: a mail with a token, if there is an account; the same answer and time if not.</summary>
+public static class ForgotMemberPassword
+{
+    public static ProblemDetails Validate(ForgotPassword? command) =>
+        command is null ? Body.Missing() : MemberInput.EmailErrors(command.Email).ToArray() is { Length: > 0 } errors ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+
+    public static async Task<ForgetfulMember> LoadAsync(ForgotPassword command, IDocumentSession session, LookupKey lookup, CancellationToken cancellation) =>
+        new(await MemberCredentials.VerifiedAsync(session, Emails.IndexOfMember(lookup, command.Email!), cancellation));
+
+    /// <summary>Without an account the same rows are written: a token of nobody's and a mail to nobody.</summary>
+    [WolverinePost("/api/v1/tenant/auth/password/forgot", OperationId = "forgotMemberPassword"), NotTenanted, AllowAnonymous]
+    [ProducesResponseType<MailSentView>(202)]
+    public static (Reply, Changes, OutgoingMessages) Post(
+        ForgotPassword command, ForgetfulMember member, LookupKey lookup, MasterKey master, MailSettings mails, SecurityLog log, HttpContext http, TimeProvider time)
+    {
+        var now = time.GetUtcNow();
+        var (tenantId, id) = member.Credentials is { } known ? (known.TenantId, known.Id) : (Guid.Empty, Guid.NewGuid());
+        var (token, tokenRow) = OneTimeTokens.Issue(OneTimeKind.MemberPassword, tenantId, id, now + MemberMails.ResetLifetime, lookup, master);
+        var mail = MemberMails.Reset(mails, Emails.Normalize(command.Email!), token);
+        var (mailRow, due) = Mails.Send(member.Credentials is null ? MemberMails.ToNobody : mail, master, now);
+        var changes = new Changes();
+        changes.Add(tokenRow);
+        changes.Add(mailRow);
+        log.Write(SecurityEvent.PasswordResetRequested, http, ("kind", "member"), ("member", member.Credentials?.Id));
+        return (new Reply(202, new MailSentView()), changes, [due]);
+    }
+}
+
+/// <summary>Body of <c>tenant/auth/password/reset</c>: the token of the mail.</summary>
+public sealed record ResetPassword(string? Token, string? Password)
+{
+    public override string ToString() => nameof(ResetPassword);
+}
+
+public sealed record PasswordChangedView(bool PasswordChanged = true);
+
+/// <summary>Whose password it becomes, and its hash.</summary>
+public sealed record NewMemberPassword(MemberCredentials Credentials, string Hash)
+{
+    public override string ToString() => nameof(NewMemberPassword);
+
+    /// <summary>The new hash, and the end of every login and of every other token that would set a password.</summary>
+    public Changes Change()
+    {
+        var changes = new Changes();
+        changes.Add(MartenOps.Store(Credentials with { PasswordHash = Hash }));
+        changes.Add(OneTimeTokens.Revoke(OneTimeKind.MemberPassword, Credentials.Id));
+        changes.Add(RefreshToken.EndAllOf(Credentials.Id));
+        return changes;
+    }
+}
+
+/// <summary><c>POST /api/v1/tenant/auth/password/reset</c>: a new password for the mail's token. Ends every login of the member.</summary>
+public static class ResetMemberPassword
+{
+    public static ProblemDetails Validate(ResetPassword? command) =>
+        command is null ? Body.Missing() : MemberInput.TokenErrors(command.Token).Concat(MemberInput.PasswordErrors(command.Password)).ToArray() is { Length: > 0 } errors
+            ? Problems.Validation(errors)
+            : WolverineContinue.NoProblems;
+
+    public static async Task<(NewMemberPassword?, ProblemDetails)> LoadAsync(
+        ResetPassword command, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, TimeProvider time, CancellationToken cancellation)
+    {
+        // Before anything is locked.
+        var hash = await passwords.HashAsync(command.Password!, cancellation);
+        return await OneTimeTokens.SpendAsync(session, OneTimeKind.MemberPassword, command.Token!, lookup, master, time.GetUtcNow(), cancellation) is { } spent
+            && await session.LoadAsync<MemberCredentials>(spent.Subject, cancellation) is { } credentials
+                ? (new NewMemberPassword(credentials, hash), WolverineContinue.NoProblems)
+                : (null, Problems.InvalidOneTimeToken());
+    }
+
+    [WolverinePost("/api/v1/tenant/auth/password/reset", OperationId = "resetMemberPassword"), NotTenanted, AllowAnonymous]
+    [ProducesResponseType<PasswordChangedView>(200)]
+    public static (Reply, Changes) Post(ResetPassword command, NewMemberPassword password, SecurityLog log, HttpContext http)
+    {
+        log.Write(SecurityEvent.PasswordReset, http, ("kind", "member"), ("tenant", password.Credentials.TenantId), ("member", password.Credentials.Id));
+        return (Reply.Ok(new PasswordChangedView()) with { ChangesCredentials = true }, password.Change());
+    }
+}
+
+/// <summary>Body of <c>tenant/auth/password</c>.</summary>
+public sealed record ChangePassword(string? CurrentPassword, string? NewPassword)
+{
+    public override string ToString() => nameof(ChangePassword);
+}
+
+/// <summary><c>POST /api/v1/tenant/auth/password</c>: another password. Ends every login of the member; the answer begins a new one.</summary>
+public static class ChangeMemberPassword
+{
+    public static ProblemDetails Validate(ChangePassword? command)
+    {
+        if (command is null) return Body.Missing();
+        var errors = MemberInput.PasswordErrors(command.NewPassword, "new_password").ToList();
+        if (string.IsNullOrEmpty(command.CurrentPassword)) errors.Add(("current_password", "Your password of now is required."));
+        return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
+    }
+
+    public static async Task<(NewMemberPassword?, ProblemDetails)> LoadAsync(
+        ChangePassword command, IDocumentSession session, Passwords passwords, SecurityLog log, HttpContext http, CancellationToken cancellation)
+    {
+        var credentials = await session.LoadAsync<MemberCredentials>(http.User.MemberId(), cancellation);
+        if (command.CurrentPassword!.Length > MemberInput.MaxPassword || !await passwords.VerifyAsync(command.CurrentPassword, credentials?.PasswordHash, cancellation))
+        {
+            log.Write(SecurityEvent.SignInFailed, http, ("kind", "password change"));
+            return (null, Problems.InvalidCredentials());
+        }
+
+        return (new NewMemberPassword(credentials!, await passwords.HashAsync(command.NewPassword!, cancellation)), WolverineContinue.NoProblems);
+    }
+
+    [WolverinePost("/api/v1/tenant/auth/password", OperationId = "changeMemberPassword"), Authorize(Policies.VerifiedMember)]
+    [ProducesResponseType<MemberTokenView>(200)]
+    public static (Reply, Changes) Post(ChangePassword command, NewMemberPassword password, LookupKey lookup, Tokens tokens, SecurityLog log, HttpContext http, TimeProvider time)
+    {
+        var refresh = RefreshToken.NewFamily(Audience.Member, password.Credentials.Id, password.Credentials.TenantId, time.GetUtcNow());
+        var changes = password.Change();
+        changes.Add(refresh.Store(lookup));
+        log.Write(SecurityEvent.PasswordChanged, http, ("session", refresh.Family));
+        return (Reply.Ok(MemberTokenView.Of(refresh, tokens)) with { ChangesCredentials = true }, changes);
+    }
+}

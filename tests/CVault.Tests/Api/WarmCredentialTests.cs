@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.Net;
+
+namespace CVault.Tests.Api;
+
+/// <summary>What a node remembers of credentials: enough to ask nobody, and not for long.</summary>
+[Collection(Alone.Name)]
+public sealed class WarmCredentialTests(Stack stack)
+{
+    /// <summary>Nothing that this answers with comes from the database.</summary>
+    private const string AnswersFromMemory = "/api/v1/devices?limit=0";
+
+    [Fact]
+    public async Task a_warm_request_is_authenticated_without_the_database()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var user = await tenant.NewUserAsync();
+        (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).IsProblem(400, "VALIDATION_FAILED");
+        var cold = await stack.NewTenantAsync();
+
+        // Whoever reads one of these now waits until the lock is gone.
+        await using var connection = await stack.Database.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using (var locking = connection.CreateCommand())
+        {
+            locking.CommandText = "lock table cvault.mt_doc_tenant, cvault.mt_doc_apikey, cvault.refresh_tokens, cvault.signing_keys in access exclusive mode";
+            await locking.ExecuteNonQueryAsync();
+        }
+
+        var start = Stopwatch.GetTimestamp();
+        for (var i = 0; i < 50; i++) (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).IsProblem(400, "VALIDATION_FAILED");
+        TestContext.Current.SendDiagnosticMessage("50 warm requests while the credentials' tables are locked: {0:0} ms", Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+
+        var waiting = cold.SendAsync(HttpMethod.Get, AnswersFromMemory);
+        await Task.Delay(300);
+        Assert.False(waiting.IsCompleted, "A key that this node never saw was believed or refused without a look.");
+        await transaction.RollbackAsync();
+        Assert.NotEqual(HttpStatusCode.InternalServerError, (await waiting).Status);
+    }
+
+    [Fact]
+    public async Task a_change_by_hand_is_heard_too()
+    {
+        // Whoever repairs a database by SQL need not know of the feed: a trigger does.
+        var tenant = await stack.NewTenantAsync();
+        var user = await tenant.NewUserAsync();
+        (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).IsProblem(400, "VALIDATION_FAILED");
+        await using (var command = stack.Database.CreateCommand("update cvault.mt_doc_apikey set data = jsonb_set(data, '{revokedAt}', to_jsonb(now())) where id = $1"))
+        {
+            command.Parameters.Add(new() { Value = tenant.PublishableKey });
+            Assert.Equal(1, await command.ExecuteNonQueryAsync());
+        }
+
+        await Stack.EventuallyAsync("the key is refused", TimeSpan.FromSeconds(5), async () => (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).Code == "INVALID_API_KEY");
+    }
+
+    [Fact]
+    public async Task a_change_that_commits_late_is_heard_when_it_does()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var user = await tenant.NewUserAsync();
+        (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).IsProblem(400, "VALIDATION_FAILED");
+        await using var connection = await stack.Database.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using (var command = connection.CreateCommand())
+        {
+            command.CommandText = "update cvault.mt_doc_apikey set data = jsonb_set(data, '{revokedAt}', to_jsonb(now())) where id = $1";
+            command.Parameters.Add(new() { Value = tenant.PublishableKey });
+            await command.ExecuteNonQueryAsync();
+        }
+
+        // Meanwhile the node reads on, past the transaction's id.
+        for (var i = 0; i < 3; i++)
+        {
+            await stack.NewTenantAsync();
+            await Task.Delay(1100);
+        }
+
+        (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).IsProblem(400, "VALIDATION_FAILED");
+        await transaction.CommitAsync();
+        await Stack.EventuallyAsync("the key is refused", TimeSpan.FromSeconds(5), async () => (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).Code == "INVALID_API_KEY");
+    }
+}
