@@ -32,10 +32,10 @@ public static class LogInMember
         MemberLogIn command, IDocumentSession session, LookupKey lookup, Passwords passwords, CredentialCache tenants, SecurityLog log, HttpContext http, CancellationToken cancellation)
     {
         MemberCredentials? credentials = null;
-        if (command.Email!.Length <= 254 && command.Password!.Length <= MemberInput.MaxPassword)
+        if (command.Email!.Length <= 254 && Passwords.IsPossible(command.Password))
         {
             credentials = await MemberCredentials.FindAsync(session, Emails.IndexOfMember(lookup, command.Email), cancellation);
-            if (await passwords.VerifyAsync(command.Password, credentials?.PasswordHash, cancellation))
+            if (await passwords.VerifyAsync(command.Password!, credentials?.PasswordHash, cancellation))
             {
                 return await tenants.TenantAsync(credentials!.TenantId, cancellation) is { IsSuspended: true } ? (null, Problems.TenantSuspended()) : (credentials, WolverineContinue.NoProblems);
             }

@@ -35,17 +35,12 @@ public sealed record MemberCredentials(Guid Id, Guid TenantId, string EmailIndex
 /// <summary>What members' emails and passwords must look like.</summary>
 internal static class MemberInput
 {
-    public const int MinPassword = 8, MaxPassword = 128;
-
     public static IEnumerable<(string Field, string Message)> EmailErrors(string? email)
     {
         if (email is null || !Emails.IsWellFormed(email)) yield return ("email", "A valid email address is required.");
     }
 
-    public static IEnumerable<(string Field, string Message)> PasswordErrors(string? password, string field = "password")
-    {
-        if (password is null || password.Length is < MinPassword or > MaxPassword) yield return (field, $"{MinPassword} to {MaxPassword} characters.");
-    }
+    public static IEnumerable<(string Field, string Message)> PasswordErrors(string? password, string field = "password", string? email = null) => Passwords.ErrorsOf(password, email, field);
 
     public static IEnumerable<(string Field, string Message)> TokenErrors(string? token, string field = "token")
     {

@@ -120,7 +120,7 @@ public static class ChangeMemberPassword
         ChangePassword command, IDocumentSession session, Passwords passwords, SecurityLog log, HttpContext http, CancellationToken cancellation)
     {
         var credentials = await session.LoadAsync<MemberCredentials>(http.User.MemberId(), cancellation);
-        if (command.CurrentPassword!.Length > MemberInput.MaxPassword || !await passwords.VerifyAsync(command.CurrentPassword, credentials?.PasswordHash, cancellation))
+        if (!Passwords.IsPossible(command.CurrentPassword) || !await passwords.VerifyAsync(command.CurrentPassword!, credentials?.PasswordHash, cancellation))
         {
             log.Write(SecurityEvent.SignInFailed, http, ("kind", "password change"));
             return (null, Problems.InvalidCredentials());

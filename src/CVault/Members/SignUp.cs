@@ -52,7 +52,7 @@ public static class SignUpEndpoint
     public static ProblemDetails Validate(SignUp? command)
     {
         if (command is null) return Body.Missing();
-        var errors = MemberInput.EmailErrors(command.Email).Concat(MemberInput.PasswordErrors(command.Password)).Concat(
+        var errors = MemberInput.EmailErrors(command.Email).Concat(MemberInput.PasswordErrors(command.Password, email: command.Email)).Concat(
             TenantChanges.NameErrors(command.BusinessName, "business_name")).ToArray();
         return errors.Length > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }

@@ -33,6 +33,9 @@ public sealed class MemberMatrixTests(Stack stack)
         ["revokeInvitation"] = (["owner", "admin"], false),
         ["getSettings"] = (Roles, true),
         ["updateSettings"] = (["owner", "admin"], false),
+        ["getIdentityProvider"] = (Roles, true),
+        ["setIdentityProvider"] = (["owner", "admin"], false),
+        ["removeIdentityProvider"] = (["owner", "admin"], false),
     };
 
     [Fact]
