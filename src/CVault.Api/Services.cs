@@ -21,7 +21,7 @@ public static class Services
 {
     /// <summary>The types that request bodies are read into.</summary>
     public static readonly Type[] Bodies =
-        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(VerifyEmail), typeof(ChangePassword), typeof(ForgottenPassword), typeof(ResetPassword),
+        [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(VerifyUserEmail), typeof(ChangeUserPassword), typeof(ForgottenPassword), typeof(ResetUserPassword),
             typeof(SignInExternal), typeof(SignInByIdToken), typeof(SetIdentityProvider), typeof(RegisterDevice), typeof(Connect),
             typeof(SignUp), typeof(VerifyMemberEmail), typeof(MemberLogIn), typeof(RefreshMember), typeof(ForgottenMemberPassword), typeof(MemberPasswordReset), typeof(MemberPasswordChange),
             typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey), typeof(ChangeRole), typeof(InviteMember), typeof(AcceptInvitation), typeof(SettingsChanges)];

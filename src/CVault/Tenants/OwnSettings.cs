@@ -36,6 +36,9 @@ public sealed record SettingsView
 
     /// <summary><c>managed</c> or <c>client</c>.</summary>
     public required string KeyCustody { get; init; }
+
+    /// <summary><c>off</c> or <c>required</c>.</summary>
+    public required string EmailVerification { get; init; }
     public required object WhitelabelConfig { get; init; }
 
     /// <summary>False until the owner has followed the mail of the sign-up; until then the API keys open nothing.</summary>
@@ -49,7 +52,7 @@ public sealed record SettingsView
         {
             TenantId = view.Id, Name = view.Name, ContactEmail = tenant.ContactEmail is { } email ? key?.Open(Emails.Purpose, email) : null, Status = view.Status,
             BandwidthLimitGb = view.BandwidthLimitGb, UserLimit = view.UserLimit, MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute,
-            LeasePolicy = view.LeasePolicy, LeaseIdleDays = view.LeaseIdleDays, KeyCustody = view.KeyCustody, WhitelabelConfig = view.WhitelabelConfig, EmailVerified = tenant.Verified,
+            LeasePolicy = view.LeasePolicy, LeaseIdleDays = view.LeaseIdleDays, KeyCustody = view.KeyCustody, EmailVerification = view.EmailVerification, WhitelabelConfig = view.WhitelabelConfig, EmailVerified = tenant.Verified,
         };
     }
 }
@@ -62,6 +65,7 @@ public sealed class SettingsChanges
     public string? LeasePolicy { get; init; }
     public JsonElement LeaseIdleDays { get; init; }
     public string? KeyCustody { get; init; }
+    public string? EmailVerification { get; init; }
     public JsonElement WhitelabelConfig { get; init; }
 
     public IEnumerable<(string Field, string Message)> Errors()
@@ -75,7 +79,7 @@ public sealed class SettingsChanges
     }
 
     /// <summary>The part that operators may change as well, as they would.</summary>
-    public TenantChanges ToTenantChanges() => new() { Name = Name, LeasePolicy = LeasePolicy, LeaseIdleDays = LeaseIdleDays, KeyCustody = KeyCustody, WhitelabelConfig = WhitelabelConfig };
+    public TenantChanges ToTenantChanges() => new() { Name = Name, LeasePolicy = LeasePolicy, LeaseIdleDays = LeaseIdleDays, KeyCustody = KeyCustody, EmailVerification = EmailVerification, WhitelabelConfig = WhitelabelConfig };
 }
 
 /// <summary><c>GET /api/v1/tenant/settings</c>.</summary>

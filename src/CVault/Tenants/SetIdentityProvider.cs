@@ -1,4 +1,5 @@
 using CVault.Security;
+using JasperFx.Events;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
@@ -53,6 +54,57 @@ public static class IdentityProviderOfTenant
     {
         if (tenant.IdentityProvider is not null) yield return new IdentityProviderRemoved();
     }
+}
+
+/// <summary><c>GET /api/v1/tenant/identity-provider</c>: the members' way.</summary>
+public static class GetIdentityProvider
+{
+    [WolverineGet("/api/v1/tenant/identity-provider", OperationId = "getIdentityProvider"), Authorize(Roles.May + nameof(Permission.ReadTenant))]
+    [ProducesResponseType<IdentityProviderView>(200)]
+    public static Reply Get(HttpContext http) => Reply.Ok(IdentityProviderView.Of(TenantAuthentication.TenantOf(http).IdentityProvider));
+}
+
+/// <param name="Stream">The tenant's, by whose members as they are now it was decided that the member may.</param>
+public sealed record IdentityFacts(IEventStream<Tenant> Stream)
+{
+    public static async Task<(IdentityFacts?, ProblemDetails)> LoadAsync(HttpContext http, IDocumentSession session, CancellationToken cancellation)
+    {
+        var stream = await session.Events.FetchForWriting<Tenant>(http.User.TenantId(), cancellation);
+        return stream.Aggregate!.Members.TryGetValue(http.User.MemberId(), out var member) && member.Role.Has(Permission.ManageIdentity)
+            ? (new IdentityFacts(stream), WolverineContinue.NoProblems)
+            : (null, Problems.Forbidden());
+    }
+
+    public (Reply, Changes) Decide(IdentityProviderView after, IEnumerable<object> events)
+    {
+        var changes = new Changes();
+        if (events.ToArray() is { Length: > 0 } some) changes.Append(Stream, some);
+        return (Reply.Ok(after) with { ChangesCredentials = true, Noted = new(SecurityEvent.IssuerChanged) }, changes);
+    }
+}
+
+/// <summary><c>PUT /api/v1/tenant/identity-provider</c>.</summary>
+public static class PutIdentityProvider
+{
+    public static ProblemDetails Validate(SetIdentityProvider? command, OutboundHttp outbound) => SetIdentityProviderOfTenant.Validate(command, outbound);
+
+    public static Task<(IdentityFacts?, ProblemDetails)> LoadAsync(HttpContext http, IDocumentSession session, CancellationToken cancellation) => IdentityFacts.LoadAsync(http, session, cancellation);
+
+    [WolverinePut("/api/v1/tenant/identity-provider", OperationId = "setIdentityProvider"), Authorize(Roles.May + nameof(Permission.ManageIdentity))]
+    [ProducesResponseType<IdentityProviderView>(200)]
+    public static (Reply, Changes) Put(SetIdentityProvider command, [NotBody] IdentityFacts facts) =>
+        facts.Decide(new IdentityProviderView(command.Issuer, command.ClientId), IdentityProviderOfTenant.Set(command, facts.Stream.Aggregate!));
+}
+
+/// <summary><c>DELETE /api/v1/tenant/identity-provider</c>.</summary>
+public static class RemoveIdentityProvider
+{
+    public static Task<(IdentityFacts?, ProblemDetails)> LoadAsync(HttpContext http, IDocumentSession session, CancellationToken cancellation) => IdentityFacts.LoadAsync(http, session, cancellation);
+
+    [WolverineDelete("/api/v1/tenant/identity-provider", OperationId = "removeIdentityProvider"), Authorize(Roles.May + nameof(Permission.ManageIdentity))]
+    [ProducesResponseType<IdentityProviderView>(200)]
+    public static (Reply, Changes) Delete([NotBody] IdentityFacts facts) =>
+        facts.Decide(new IdentityProviderView(null, null), IdentityProviderOfTenant.Remove(facts.Stream.Aggregate!));
 }
 
 /// <summary><c>PUT /admin/tenants/{id}/identity-provider</c>.</summary>

@@ -29,12 +29,12 @@ public static class LogoutUser
     }
 
     [WolverinePost("/api/v1/auth/logout", OperationId = "logoutUser"), Authorize(Policies.ApiKey)]
-    [ProducesResponseType<StatusView>(200), OptionalBody(typeof(Logout))]
+    [ProducesResponseType<OutcomeView>(200), OptionalBody(typeof(Logout))]
     public static (Reply, Changes) Post([NotBody] Logout command, ClaimsPrincipal principal, LookupKey lookup)
     {
         var changes = new Changes();
         if (principal.HasClaim(c => c.Type == Actor.SessionClaim)) changes.Add(RefreshToken.End(principal.SessionId()));
         if (command.RefreshToken is { } token) changes.Add(RefreshToken.EndFamilyOf(lookup, Audience.User, principal.TenantId(), token));
-        return (Reply.Ok(new StatusView("logged_out")) with { ChangesCredentials = true, Noted = new(SecurityEvent.SignedOut) }, changes);
+        return (Reply.Ok(new OutcomeView("logged_out")) with { ChangesCredentials = true, Noted = new(SecurityEvent.SignedOut) }, changes);
     }
 }

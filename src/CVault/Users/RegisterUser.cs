@@ -54,12 +54,12 @@ public sealed record PendingRegistration(string Email, string PasswordHash)
 }
 
 /// <summary>What became of an application by mail or password. One of the contract's few words, such as <c>verification_sent</c>.</summary>
-public sealed record StatusView(string Status);
+public sealed record OutcomeView(string Status);
 
 /// <param name="Tenant">Whose user it would be.</param>
 /// <param name="PasswordHash">PHC string.</param>
 /// <param name="Taken">The email is somebody's already, which nobody but its mailbox is told.</param>
-public sealed record Registration(Tenant Tenant, string PasswordHash, bool Taken);
+public sealed record UserRegistration(Tenant Tenant, string PasswordHash, bool Taken);
 
 /// <summary>
 /// <c>POST /api/v1/auth/register</c>: a new user of the key's tenant, logged in. Where the tenant has emails verified it
@@ -80,7 +80,7 @@ public static class RegisterUser
     }
 
     /// <summary>The password's hash, and a place among the tenant's users.</summary>
-    public static async Task<(Registration?, ProblemDetails)> LoadAsync(
+    public static async Task<(UserRegistration?, ProblemDetails)> LoadAsync(
         EmailAndPassword command, HttpContext http, IDocumentSession session, Passwords passwords, LookupKey lookup, AttemptLimits attempts, SecurityLog log, CancellationToken cancellation)
     {
         // Hashed before anything is locked, and always, so that a taken email takes no less time than a free one.
@@ -89,20 +89,20 @@ public static class RegisterUser
         if (tenant.Settings.EmailVerification == EmailVerification.Required && await attempts.TakeAsync(AttemptKind.Mail, index, http, cancellation) is { } refused) return (null, refused);
         var hash = await passwords.HashAsync(command.Password!, cancellation);
         var taken = await session.Query<UserCredentials>().AnyAsync(c => c.EmailIndex == index, cancellation);
-        if (tenant.Settings.EmailVerification == EmailVerification.Required) return (new Registration(tenant, hash, taken), WolverineContinue.NoProblems);
+        if (tenant.Settings.EmailVerification == EmailVerification.Required) return (new UserRegistration(tenant, hash, taken), WolverineContinue.NoProblems);
         // Of two at once the database's index still lets one through.
         var problem = taken ? Problems.EmailTaken()
             : await Quotas.TryTakeAsync(session, tenant.Id, tenant.Settings.UserLimit, cancellation) ? WolverineContinue.NoProblems
             : Problems.UserLimitExceeded();
-        if (problem == WolverineContinue.NoProblems) return (new Registration(tenant, hash, taken), problem);
+        if (problem == WolverineContinue.NoProblems) return (new UserRegistration(tenant, hash, taken), problem);
         log.Write(SecurityEvent.SignUpRefused, http, ("code", Problems.CodeOf(problem)));
         return (null, problem);
     }
 
     [WolverinePost("/api/v1/auth/register", OperationId = "registerUser"), Authorize(Policies.ApiKey)]
-    [ProducesResponseType<TokenView>(201), ProducesResponseType<StatusView>(202)]
+    [ProducesResponseType<TokenView>(201), ProducesResponseType<OutcomeView>(202)]
     public static (Reply, Changes, OutgoingMessages) Post(
-        EmailAndPassword command, [NotBody] Registration registration, IDocumentSession session, LookupKey lookup, MasterKey master, Tokens tokens, TimeProvider time)
+        EmailAndPassword command, [NotBody] UserRegistration registration, IDocumentSession session, LookupKey lookup, MasterKey master, Tokens tokens, TimeProvider time)
     {
         var now = time.GetUtcNow();
         var email = Emails.Normalize(command.Email!);
@@ -119,7 +119,7 @@ public static class RegisterUser
         var (mail, due) = Mails.Send(registration.Taken ? UserMails.AccountExists(registration.Tenant, email) : UserMails.Verify(registration.Tenant, email, token), master, now);
         changes.Add(row);
         changes.Add(mail);
-        return (new Reply(202, new StatusView("verification_sent")) { Noted = new(SecurityEvent.SignUpRequested) }, changes, [due]);
+        return (new Reply(202, new OutcomeView("verification_sent")) { Noted = new(SecurityEvent.SignUpRequested) }, changes, [due]);
     }
 
     /// <summary>The user whose email and password these are.</summary>

@@ -25,7 +25,7 @@ public static class UserMails
 
         {token}
 
-        It is good for {ForgotPassword.Patience.TotalMinutes} minutes and once. If it was not you, do nothing: your password stays as it is.
+        It is good for {ForgotUserPassword.Patience.TotalMinutes} minutes and once. If it was not you, do nothing: your password stays as it is.
         """);
 
     private static OutgoingMail Of(Tenant tenant, string email, string subject, string text) => new(email, $"{tenant.Name}: {subject}", text, tenant.Name);

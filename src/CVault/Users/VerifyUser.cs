@@ -10,19 +10,19 @@ using Wolverine.Http;
 namespace CVault.Users;
 
 /// <summary>Body of <c>auth/verify</c>.</summary>
-public sealed record VerifyEmail(string? Token)
+public sealed record VerifyUserEmail(string? Token)
 {
-    public override string ToString() => nameof(VerifyEmail);
+    public override string ToString() => nameof(VerifyUserEmail);
 }
 
 /// <summary><c>POST /api/v1/auth/verify</c>: the token of a mail proves that the email is the user's; now they are made, and logged in.</summary>
 public static class VerifyUser
 {
-    public static ProblemDetails Validate(VerifyEmail? command) =>
+    public static ProblemDetails Validate(VerifyUserEmail? command) =>
         command is null ? Body.Missing() : MailToken.IsPossible(command.Token) ? WolverineContinue.NoProblems : MailToken.Problem();
 
     public static async Task<(PendingRegistration?, ProblemDetails)> LoadAsync(
-        VerifyEmail command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, SecurityLog log, TimeProvider time, CancellationToken cancellation)
+        VerifyUserEmail command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, SecurityLog log, TimeProvider time, CancellationToken cancellation)
     {
         var tenant = TenantAuthentication.TenantOf(http);
         var spent = await OneTimeTokens.SpendAsync(session, OneTimeKind.UserEmail, command.Token!, lookup, master, time.GetUtcNow(), cancellation, tenant.Id);
@@ -37,7 +37,7 @@ public static class VerifyUser
     [WolverinePost("/api/v1/auth/verify", OperationId = "verifyUser"), Authorize(Policies.ApiKey)]
     [ProducesResponseType<TokenView>(201)]
     public static (Reply, Changes) Post(
-        VerifyEmail command, [NotBody] PendingRegistration registration, IDocumentSession session, LookupKey lookup, MasterKey master, Tokens tokens, TimeProvider time)
+        VerifyUserEmail command, [NotBody] PendingRegistration registration, IDocumentSession session, LookupKey lookup, MasterKey master, Tokens tokens, TimeProvider time)
     {
         var (login, changes) = RegisterUser.Make(session.TenantId, registration, lookup, master, time.GetUtcNow());
         return (new Reply(201, TokenView.Of(login, tokens)) { Noted = new(SecurityEvent.SignedUp, login.Subject) }, changes);

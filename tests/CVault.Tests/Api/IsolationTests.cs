@@ -47,6 +47,8 @@ public sealed class IsolationTests(Stack stack)
         "refreshMemberTokens" => new(path, new { refresh_token = "cvr_unknown" }),
         "forgotMemberPassword" => new(path, new { email = "nobody@example.com" }),
         "changeMemberPassword" => new(path, new { current_password = "no such password", new_password = "no such password" }),
+        "getIdentityProvider" or "removeIdentityProvider" => new(path),
+        "setIdentityProvider" => new(path, new { issuer = "https://issuer.example.com", client_id = "theirs" }),
         "updateSettings" => new(path, new { name = "theirs" }),
         "inviteMember" => new(path, new { email = "nobody@example.com", role = "owner" }),
         "inviteMemberOfTenant" => new(path.Replace("{id}", t.TenantId, StringComparison.Ordinal), new { email = "nobody@example.com", role = "owner" }),

@@ -39,6 +39,9 @@ public sealed class MemberMatrixTests(Stack stack)
         ["revokeApiKey"] = (["owner", "admin", "developer"], false),
         ["getSettings"] = (Roles, true),
         ["updateSettings"] = (["owner", "admin"], false),
+        ["getIdentityProvider"] = (Roles, true),
+        ["setIdentityProvider"] = (["owner", "admin"], false),
+        ["removeIdentityProvider"] = (["owner", "admin"], false),
     };
 
     [Fact]

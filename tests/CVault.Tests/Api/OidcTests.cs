@@ -214,6 +214,25 @@ public sealed class OidcTests(Stack stack)
         Assert.Null((await stack.AsOperatorAsync(HttpMethod.Get, $"/admin/tenants/{tenant.Id}/identity-provider")).Json["issuer"]);
     }
 
+    [Fact]
+    public async Task a_member_sets_it_for_the_tenant_and_a_developer_may_not()
+    {
+        await using var issuer = await TestIssuer.StartAsync();
+        var key = issuer.NewEcKey("key");
+        var (tenant, owner) = await stack.SignUpAsync();
+        const string path = "/api/v1/tenant/identity-provider";
+        var developer = await owner.NewColleagueAsync("developer");
+        (await developer.SendAsync(HttpMethod.Put, path, new { issuer = issuer.Url, client_id = Client })).IsProblem(403, "FORBIDDEN");
+        (await owner.SendAsync(HttpMethod.Put, path, new { issuer = issuer.Url, client_id = Client })).Is(HttpStatusCode.OK);
+        Assert.Equal(issuer.Url, (await developer.SendAsync(HttpMethod.Get, path)).Is(HttpStatusCode.OK).Text("issuer"));
+        (await SignInAsync(tenant, issuer.Token(key, Client, "ada"))).Is(HttpStatusCode.Created);
+        (await owner.SendAsync(HttpMethod.Delete, path)).Is(HttpStatusCode.OK);
+        (await SignInAsync(tenant, issuer.Token(key, Client, "ada"))).IsProblem(409, "CONFLICT");
+
+        (await owner.SendAsync(HttpMethod.Patch, "/api/v1/tenant/settings", new { email_verification = "required" })).Is(HttpStatusCode.OK);
+        (await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/register", new { email = $"user-{Guid.NewGuid():N}@example.com", password = Scenarios.Password })).Is(HttpStatusCode.Accepted);
+    }
+
     private async Task<TestTenant> TenantOfAsync(TestIssuer issuer, string client = Client)
     {
         var tenant = await stack.NewTenantAsync();

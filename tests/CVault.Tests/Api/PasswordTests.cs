@@ -212,6 +212,29 @@ public sealed class PasswordTests(Stack stack)
         }
     }
 
+    /// <summary>The same, with the refresh halted where it spends its token.</summary>
+    [Fact]
+    public async Task logging_out_waits_for_a_refresh_under_way()
+    {
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        await using var connection = await stack.Database.OpenConnectionAsync();
+        await using var halt = await connection.BeginTransactionAsync();
+        await using (var hold = new Npgsql.NpgsqlCommand("select 1 from cvault.refresh_tokens where user_id = $1 for update", connection, halt))
+        {
+            hold.Parameters.Add(new() { Value = Guid.Parse(user.Id) });
+            Assert.Equal(1, await hold.ExecuteScalarAsync());
+        }
+
+        var refresh = RefreshAsync(user.Tenant, user.RefreshToken);
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        var logout = LogoutAsync(user.Tenant, user.RefreshToken);
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        await halt.CommitAsync();
+        (await logout).Is(HttpStatusCode.OK);
+        var next = (await refresh).Is(HttpStatusCode.OK).Text("refresh_token");
+        (await RefreshAsync(user.Tenant, next)).IsProblem(401, "UNAUTHENTICATED");
+    }
+
     [Fact]
     public async Task every_attempt_is_in_the_security_log_without_the_email()
     {

@@ -82,6 +82,32 @@ public sealed class UserManagementTests(Stack stack)
         }
     }
 
+    /// <summary>The same, with the registration halted where it takes the user's slot.</summary>
+    [Fact]
+    public async Task a_deletion_waits_for_a_registration_under_way()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var user = await tenant.NewUserAsync();
+        await user.NewDeviceAsync();
+        await using var connection = await stack.Database.OpenConnectionAsync();
+        await using var halt = await connection.BeginTransactionAsync();
+        await using (var hold = new Npgsql.NpgsqlCommand("select 1 from cvault.quotas where subject = $1 for update", connection, halt))
+        {
+            hold.Parameters.Add(new() { Value = Guid.Parse(user.Id) });
+            Assert.Equal(1, await hold.ExecuteScalarAsync());
+        }
+
+        var registration = user.RegisterDeviceAsync("Late");
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        var deletion = tenant.SendAsync(HttpMethod.Delete, "/api/v1/users/" + user.Id);
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        await halt.CommitAsync();
+        (await deletion).Is(HttpStatusCode.OK);
+        await registration;
+        await Stack.EventuallyAsync("the data key is gone", TimeSpan.FromSeconds(20), async () => await CountAsync("cvault.data_keys", user) == 0);
+        Assert.Equal(0L, await CountAsync("cvault.mt_doc_device", user, "data ->> 'status' = 'Active' and (data ->> 'userId')::uuid = $1"));
+    }
+
     [Fact]
     public async Task a_user_of_the_tenants_own_is_made_once_and_found_ever_after()
     {

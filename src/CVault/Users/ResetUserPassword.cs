@@ -24,7 +24,7 @@ public sealed record Forgetful(Guid UserId);
 /// <c>POST /api/v1/auth/password/forgot</c>: a mail with a token for <c>auth/password/reset</c>, if the email is a user's. The
 /// answer is the same if it is not, and so is its time: what differs happens after it.
 /// </summary>
-public static class ForgotPassword
+public static class ForgotUserPassword
 {
     /// <summary>How long the mail's token is good for.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(30);
@@ -43,9 +43,9 @@ public static class ForgotPassword
     }
 
     [WolverinePost("/api/v1/auth/password/forgot", OperationId = "forgotPassword"), Authorize(Policies.ApiKey)]
-    [ProducesResponseType<StatusView>(202)]
+    [ProducesResponseType<OutcomeView>(202)]
     public static (Reply, OutgoingMessages) Post(ForgottenPassword command, [NotBody] Forgetful forgetful) =>
-        (new Reply(202, new StatusView("reset_sent")) { Noted = new(SecurityEvent.PasswordResetRequested) }, [new PasswordForgotten(forgetful.UserId)]);
+        (new Reply(202, new OutcomeView("reset_sent")) { Noted = new(SecurityEvent.PasswordResetRequested) }, [new PasswordForgotten(forgetful.UserId)]);
 }
 
 /// <summary>Writes the mail to a user who forgot their password; the tokens of earlier ones are void.</summary>
@@ -59,7 +59,7 @@ public static class SendPasswordReset
         if (await UserEmail.OfAsync(session, master, message.UserId, cancellation) is not { } email
             || await session.LoadAsync<Tenant>(Guid.Parse(session.TenantId), cancellation) is not { } tenant) return (changes, []);
         var now = time.GetUtcNow();
-        var (token, row) = OneTimeTokens.Issue(OneTimeKind.UserPassword, tenant.Id, message.UserId, now + ForgotPassword.Patience, lookup, master);
+        var (token, row) = OneTimeTokens.Issue(OneTimeKind.UserPassword, tenant.Id, message.UserId, now + ForgotUserPassword.Patience, lookup, master);
         var (mail, due) = Mails.Send(UserMails.ResetPassword(tenant, email, token), master, now);
         changes.Add(OneTimeTokens.Revoke(OneTimeKind.UserPassword, message.UserId));
         changes.Add(row);
@@ -69,15 +69,15 @@ public static class SendPasswordReset
 }
 
 /// <summary>Body of <c>auth/password/reset</c>.</summary>
-public sealed record ResetPassword(string? Token, string? Password)
+public sealed record ResetUserPassword(string? Token, string? Password)
 {
-    public override string ToString() => nameof(ResetPassword);
+    public override string ToString() => nameof(ResetUserPassword);
 }
 
 /// <summary><c>POST /api/v1/auth/password/reset</c>: another password for whoever has the mail's token. Every login of theirs ends.</summary>
-public static class ResetPasswordEndpoint
+public static class ResetUserPasswordEndpoint
 {
-    public static ProblemDetails Validate(ResetPassword? command)
+    public static ProblemDetails Validate(ResetUserPassword? command)
     {
         if (command is null) return Body.Missing();
         var errors = new List<(string, string)>();
@@ -87,7 +87,7 @@ public static class ResetPasswordEndpoint
     }
 
     public static async Task<(ChangedPassword?, ProblemDetails)> LoadAsync(
-        ResetPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, SecurityLog log, TimeProvider time, CancellationToken cancellation)
+        ResetUserPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, SecurityLog log, TimeProvider time, CancellationToken cancellation)
     {
         // Hashed before the token's row is locked.
         var hash = await passwords.HashAsync(command.Password!, cancellation);
@@ -107,12 +107,12 @@ public static class ResetPasswordEndpoint
     }
 
     [WolverinePost("/api/v1/auth/password/reset", OperationId = "resetPassword"), Authorize(Policies.ApiKey)]
-    [ProducesResponseType<StatusView>(200)]
-    public static (Reply, Changes) Post(ResetPassword command, [NotBody] ChangedPassword changed)
+    [ProducesResponseType<OutcomeView>(200)]
+    public static (Reply, Changes) Post(ResetUserPassword command, [NotBody] ChangedPassword changed)
     {
         var changes = new Changes();
         changes.Add(RefreshToken.EndAllOf(changed.UserId));
         changes.Add(OneTimeTokens.Revoke(OneTimeKind.UserPassword, changed.UserId));
-        return (Reply.Ok(new StatusView("password_reset")) with { ChangesCredentials = true, Noted = new(SecurityEvent.PasswordReset, changed.UserId) }, changes);
+        return (Reply.Ok(new OutcomeView("password_reset")) with { ChangesCredentials = true, Noted = new(SecurityEvent.PasswordReset, changed.UserId) }, changes);
     }
 }

@@ -9,18 +9,18 @@ using Wolverine.Http;
 namespace CVault.Users;
 
 /// <summary>Body of <c>auth/password</c>.</summary>
-public sealed record ChangePassword(string? CurrentPassword, string? NewPassword)
+public sealed record ChangeUserPassword(string? CurrentPassword, string? NewPassword)
 {
-    public override string ToString() => nameof(ChangePassword);
+    public override string ToString() => nameof(ChangeUserPassword);
 }
 
 /// <summary>The old password was right and is no more, once the session commits.</summary>
 public sealed record ChangedPassword(Guid UserId);
 
 /// <summary><c>POST /api/v1/auth/password</c>: another password for the logged-in user. Every other login of theirs ends.</summary>
-public static class ChangePasswordEndpoint
+public static class ChangeUserPasswordEndpoint
 {
-    public static ProblemDetails Validate(ChangePassword? command)
+    public static ProblemDetails Validate(ChangeUserPassword? command)
     {
         if (command is null) return Body.Missing();
         var errors = new List<(string, string)>();
@@ -30,7 +30,7 @@ public static class ChangePasswordEndpoint
     }
 
     public static async Task<(ChangedPassword?, ProblemDetails)> LoadAsync(
-        ChangePassword command, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, Passwords passwords, AttemptLimits attempts, SecurityLog log, CancellationToken cancellation)
+        ChangeUserPassword command, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, Passwords passwords, AttemptLimits attempts, SecurityLog log, CancellationToken cancellation)
     {
         var userId = principal.UserId();
         // Whoever has a stolen token must not find the password by it.
@@ -52,13 +52,13 @@ public static class ChangePasswordEndpoint
     }
 
     [WolverinePost("/api/v1/auth/password", OperationId = "changePassword"), Authorize(Policies.User)]
-    [ProducesResponseType<StatusView>(200)]
-    public static (Reply, Changes) Post(ChangePassword command, [NotBody] ChangedPassword changed, ClaimsPrincipal principal)
+    [ProducesResponseType<OutcomeView>(200)]
+    public static (Reply, Changes) Post(ChangeUserPassword command, [NotBody] ChangedPassword changed, ClaimsPrincipal principal)
     {
         var changes = new Changes();
         changes.Add(RefreshToken.EndAllOf(changed.UserId, exceptFamily: principal.SessionId()));
         changes.Add(OneTimeTokens.Revoke(OneTimeKind.UserPassword, changed.UserId));
-        return (Reply.Ok(new StatusView("password_changed")) with { ChangesCredentials = true, Noted = new(SecurityEvent.PasswordChanged, changed.UserId) }, changes);
+        return (Reply.Ok(new OutcomeView("password_changed")) with { ChangesCredentials = true, Noted = new(SecurityEvent.PasswordChanged, changed.UserId) }, changes);
     }
 }
 
