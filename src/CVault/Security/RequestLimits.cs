@@ -184,15 +184,7 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
                 var now = limits.Now;
                 lastUse = now;
                 if (rule != current) (rule, held, refusedUntil, askAgain) = (current, 0, default, default);
-                if (now < blindUntil) return Task.FromResult(Uncounted);
-                if (held > 0 && now < windowEnds)
-                {
-                    held--;
-                    return Task.FromResult(Granting(now));
-                }
-
-                if (now < askAgain) return Task.FromResult(Refusal(now));
-
+                if (FromMemory(now) is { } known) return Task.FromResult(known);
                 var mine = new TaskCompletionSource<Permit>(TaskCreationOptions.RunContinuationsAsynchronously);
                 waiting.Add(mine);
                 if (!asking)
@@ -215,6 +207,19 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
             lock (turn) return !asking && now - lastUse > Idle && now > refusedUntil;
         }
 
+        /// <summary>What needs no question; null where one must be asked.</summary>
+        private Permit? FromMemory(TimeSpan now)
+        {
+            if (now < blindUntil) return Uncounted;
+            if (held > 0 && now < windowEnds)
+            {
+                held--;
+                return Granting(now);
+            }
+
+            return now < askAgain ? Refusal(now) : null;
+        }
+
         private async Task AskAsync(RequestLimits limits, string subject)
         {
             while (true)
@@ -223,6 +228,13 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
                 LimitRule asked;
                 lock (turn)
                 {
+                    // Those who came while the last question was under way take what is held of its answer.
+                    while (waiting.Count > 0 && FromMemory(limits.Now) is { } known)
+                    {
+                        waiting[^1].SetResult(known);
+                        waiting.RemoveAt(waiting.Count - 1);
+                    }
+
                     if (waiting.Count == 0)
                     {
                         asking = false;
@@ -257,8 +269,6 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
                     if (answer is not { } taken)
                     {
                         blindUntil = limits.Now + Patience;
-                        together.AddRange(waiting);
-                        waiting = [];
                         foreach (var one in together) one.SetResult(Uncounted);
                         continue;
                     }
