@@ -21,7 +21,7 @@ public readonly record struct Permit(bool Granted, bool Known, int Remaining, Ti
 /// <summary>
 /// Limits in time, exact over all nodes: PostgreSQL counts, by one clock. Calls of one subject that come while a node
 /// asks are taken together by its next question, and once none is left the node refuses from memory until the moment
-/// that it was told (ops/decisions/0014).
+/// that it was told (ops/decisions/0016).
 /// </summary>
 public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, ILogger<RequestLimits> logger)
 {
