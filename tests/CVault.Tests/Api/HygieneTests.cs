@@ -140,6 +140,7 @@ public sealed class HygieneTests(Stack stack, ITestOutputHelper output)
     public async Task a_member_that_an_operation_does_not_take_is_refused_by_name()
     {
         var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        var member = (await stack.SignUpAsync()).Owner;
         var before = (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + user.Tenant.Id)).Json.AsObject();
         var (tried, offences) = (0, new List<string>());
         foreach (var operation in (await Operation.AllAsync(stack)).Where(o => o.BodySchema is not null))
@@ -154,7 +155,7 @@ public sealed class HygieneTests(Stack stack, ITestOutputHelper output)
                 if (known.Contains(name)) continue;
                 var body = operation.SampleBody();
                 body[name] = value;
-                var answer = await stack.SendAsync(operation.Method, operation.PathWith(Guid.NewGuid().ToString()), body, headers: operation.Credentials(user));
+                var answer = await stack.SendAsync(operation.Method, operation.PathWith(Guid.NewGuid().ToString()), body, headers: operation.Credentials(user, member));
                 tried++;
                 if (answer.Code != "VALIDATION_FAILED" || !answer.BadFields.SequenceEqual([name])) offences.Add($"{operation.Name} answers {(int)answer.Status} to a {name}: {answer.Body}");
             }
@@ -212,11 +213,13 @@ public sealed class HygieneTests(Stack stack, ITestOutputHelper output)
     [Fact]
     public async Task every_method_on_every_path_is_described_or_not_allowed()
     {
+        // .../api-keys/regenerate is also a key's path, where the key is called so.
+        static bool Takes(Operation o, string path) => o.Path == path || (o.Path == "/api/v1/tenant/api-keys/{keyId}" && path == "/api/v1/tenant/api-keys/regenerate");
         var operations = await Operation.AllAsync(stack);
         var user = await (await stack.NewTenantAsync()).NewUserAsync();
         foreach (var path in operations.Select(o => o.Path).Distinct())
         {
-            foreach (var method in new[] { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "NONSENSE" }.Except(operations.Where(o => o.Path == path).Select(o => o.Method.Method)))
+            foreach (var method in new[] { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "NONSENSE" }.Except(operations.Where(o => Takes(o, path)).Select(o => o.Method.Method)))
             {
                 var answer = await user.SendAsync(new HttpMethod(method), operations.First(o => o.Path == path).PathWith(Guid.NewGuid().ToString()));
                 Assert.True(answer.Status == HttpStatusCode.MethodNotAllowed, $"{method} {path} answers {(int)answer.Status}");
@@ -230,10 +233,11 @@ public sealed class HygieneTests(Stack stack, ITestOutputHelper output)
     public async Task every_body_that_is_not_called_JSON_is_of_an_unsupported_type_on_every_operation()
     {
         var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        var member = (await stack.SignUpAsync()).Owner;
         foreach (var operation in (await Operation.AllAsync(stack)).Where(o => o.BodySchema is not null))
         {
             using var request = new HttpRequestMessage(operation.Method, new Uri(Stack.Url, operation.PathWith(Guid.NewGuid().ToString()))) { Content = new StringContent("<xml/>", Encoding.UTF8, "application/xml") };
-            foreach (var (name, value) in operation.Credentials(user)) request.Headers.TryAddWithoutValidation(name, value);
+            foreach (var (name, value) in operation.Credentials(user, member)) request.Headers.TryAddWithoutValidation(name, value);
             using var answer = await stack.Http.SendAsync(request);
             Assert.True((415, "application/problem+json") == ((int)answer.StatusCode, answer.Content.Headers.ContentType?.MediaType), $"{operation.Name} answers {(int)answer.StatusCode}");
         }

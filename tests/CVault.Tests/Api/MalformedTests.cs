@@ -24,6 +24,7 @@ public sealed class MalformedTests(Stack stack, ITestOutputHelper output)
         var operations = await Operation.AllAsync(stack);
         var tenant = await stack.NewTenantAsync(new { max_devices_per_user = 1000 });
         var user = await tenant.NewUserAsync();
+        var member = (await stack.SignUpAsync()).Owner;
         var device = await user.NewDeviceAsync();
         var answers = new System.Collections.Concurrent.ConcurrentBag<int>();
         var offences = new System.Collections.Concurrent.ConcurrentBag<string>();
@@ -47,7 +48,7 @@ public sealed class MalformedTests(Stack stack, ITestOutputHelper output)
         {
             var random = new Random(unchecked((from * 31) + number));
             var operation = operations[random.Next(operations.Length)];
-            using var request = Make(random, operation, user);
+            using var request = Make(random, operation, user, member);
             var what = $"#{number} {operation.Name} {request.RequestUri}";
             try
             {
@@ -72,7 +73,7 @@ public sealed class MalformedTests(Stack stack, ITestOutputHelper output)
     private static int ResidentMegabytes() =>
         int.Parse(File.ReadLines($"/proc/{StackProcess.Api}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
 
-    private static HttpRequestMessage Make(Random random, Operation operation, TestUser user)
+    private static HttpRequestMessage Make(Random random, Operation operation, TestUser user, TestMember member)
     {
         var id = random.Next(6) == 0 ? OddText(random) : random.Next(4) switch { 0 => Guid.Empty.ToString(), 1 => "%00", _ => Guid.CreateVersion7().ToString() };
         var path = operation.PathWith(id.Contains('%', StringComparison.Ordinal) && id.Length == 3 ? id : Uri.EscapeDataString(id.Length > 500 ? id[..500] : id));
@@ -83,7 +84,7 @@ public sealed class MalformedTests(Stack stack, ITestOutputHelper output)
         }
 
         var request = new HttpRequestMessage(operation.Method, new Uri(Stack.Url, path));
-        foreach (var (name, value) in operation.Credentials(user)) request.Headers.TryAddWithoutValidation(name, random.Next(25) == 0 ? HeaderText(random) : value);
+        foreach (var (name, value) in operation.Credentials(user, member)) request.Headers.TryAddWithoutValidation(name, random.Next(25) == 0 ? HeaderText(random) : value);
         if (random.Next(4) == 0) request.Headers.TryAddWithoutValidation("Idempotency-Key", HeaderText(random));
         if (random.Next(4) == 0) request.Headers.TryAddWithoutValidation("Accept", HeaderText(random));
         if (random.Next(8) == 0) request.Headers.TryAddWithoutValidation("X-Request-Id", HeaderText(random));

@@ -27,7 +27,7 @@ internal sealed record Operation(HttpMethod Method, string Path, string Name, Js
     public string PathWith(string id) => System.Text.RegularExpressions.Regex.Replace(Path, @"\{[^}]+\}", _ => id);
 
     /// <summary>The fullest set of credentials that it names. A kind of credential that is not known here fails the test: add it.</summary>
-    public (string Name, string Value)[] Credentials(TestUser user)
+    public (string Name, string Value)[] Credentials(TestUser user, TestMember member)
     {
         var sets = (Node["security"] as JsonArray ?? []).Select(s => s!.AsObject().Select(m => m.Key).ToArray()).ToArray();
         return [.. (sets.FirstOrDefault(s => s.Contains("user_token")) ?? sets.FirstOrDefault() ?? []).Select(kind => kind switch
@@ -35,6 +35,7 @@ internal sealed record Operation(HttpMethod Method, string Path, string Name, Js
             "api_key" => ("X-API-Key", user.Tenant.ApiKey),
             "api_secret" => ("X-API-Secret", user.Tenant.ApiSecret),
             "user_token" => ("Authorization", "Bearer " + user.AccessToken),
+            "member_token" => ("Authorization", "Bearer " + member.AccessToken),
             "operator_token" => ("Authorization", "Bearer " + Stack.OperatorToken),
             _ => throw new Xunit.Sdk.XunitException($"{Name} takes a credential that tests do not have: {kind}. Add it here."),
         })];

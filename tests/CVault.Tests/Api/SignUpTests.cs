@@ -146,7 +146,16 @@ public sealed class SignUpTests(Stack stack)
     [Fact]
     public async Task a_free_and_a_taken_email_take_the_same_time()
     {
-        var taken = (await stack.SignUpAsync()).Owner.Email;
+        // Several, since one is sent five mails an hour at most.
+        var mailed = new Queue<string>();
+        for (var i = 0; i < 12; i++) mailed.Enqueue((await stack.SignUpAsync()).Owner.Email);
+        string Taken()
+        {
+            var email = mailed.Dequeue();
+            mailed.Enqueue(email);
+            return email;
+        }
+
         async Task<double> MeasureAsync(string path, object body)
         {
             var start = Stopwatch.GetTimestamp();
@@ -161,18 +170,18 @@ public sealed class SignUpTests(Stack stack)
             ("forgotten password", "/api/v1/tenant/auth/password/forgot", e => new { email = e }),
         })
         {
-            for (var warm = 0; warm < 5; warm++) await MeasureAsync(path, body(warm % 2 == 0 ? taken : Scenarios.NewAddress()));
+            for (var warm = 0; warm < 4; warm++) await MeasureAsync(path, body(warm % 2 == 0 ? Taken() : Scenarios.NewAddress()));
             var (known, unknown) = (new List<double>(), new List<double>());
-            for (var i = 0; i < 50; i++)
+            for (var i = 0; i < 20; i++)
             {
                 // Each goes first as often as the other: the mail of one is on its way while the next is measured.
-                if (i % 2 == 0) known.Add(await MeasureAsync(path, body(taken)));
+                if (i % 2 == 0) known.Add(await MeasureAsync(path, body(Taken())));
                 unknown.Add(await MeasureAsync(path, body(Scenarios.NewAddress())));
-                if (i % 2 == 1) known.Add(await MeasureAsync(path, body(taken)));
+                if (i % 2 == 1) known.Add(await MeasureAsync(path, body(Taken())));
             }
 
-            var (k, u) = (known.Order().ElementAt(25), unknown.Order().ElementAt(25));
-            TestContext.Current.TestOutputHelper?.WriteLine($"{what}: known {k:F1} ms, unknown {u:F1} ms, apart {Math.Abs(k - u):F1} ms (medians of 50)");
+            var (k, u) = (known.Order().ElementAt(10), unknown.Order().ElementAt(10));
+            TestContext.Current.TestOutputHelper?.WriteLine($"{what}: known {k:F1} ms, unknown {u:F1} ms, apart {Math.Abs(k - u):F1} ms (medians of 20)");
             Assert.True(Math.Abs(k - u) < 25, $"{what}: a known email takes {k:F1} ms and an unknown one {u:F1} ms.");
         }
     }

@@ -47,7 +47,7 @@ public sealed class TenantTests(Stack stack)
         Assert.Equal(("Renamed", "20", "50"), (patched.Text("name"), patched.Text("user_limit"), patched.Text("bandwidth_limit_gb")));
         var read = (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + tenant.Id)).Json.AsObject();
         read.Remove("api_calls_this_month");
-        Assert.Equal(patched.Body, read.ToJsonString());
+        Assert.True(System.Text.Json.Nodes.JsonNode.DeepEquals(patched.Json, read), $"{patched.Body} / {read}");
         Assert.Equal(patched.Body, (await PatchAsync(tenant, new { })).Is(HttpStatusCode.OK).Body);
     }
 

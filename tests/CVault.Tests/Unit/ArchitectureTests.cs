@@ -57,6 +57,8 @@ public sealed class ArchitectureTests
         ["CVault.Security.Idempotency"] = "Rows found by a keyed hash of who asks; and the sweep.",
         ["CVault.Security.SecurityFeed"] = "Hears what changed in all tenants.",
         ["CVault.Security.SigningKeys"] = "The platform's keys.",
+        ["CVault.Security.RequestLimits"] = "Counts by subject, on its own connection: a refused request must still count.",
+        ["CVault.Tenants.ApiCalls"] = "Adds up what all tenants called.",
         ["CVault.Tenants.CredentialCache"] = "A key is looked up before its tenant is known.",
         ["CVault.Tenants.Origins"] = "A preflight names no key: the origins of all.",
         ["CVault.Security.RefreshToken"] = "Revokes a family outside the request's transaction, by hash and tenant; and the sweep.",
