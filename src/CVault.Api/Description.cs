@@ -90,8 +90,12 @@ public static partial class Description
                 schema.Properties[limit] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is unlimited. Absent in a PATCH: it stays." };
             }
 
-            schema.Properties["requests_per_minute"] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is the default of 100, 0 is none. Absent in a PATCH: it stays." };
-            schema.Properties["requests_burst"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "0", Maximum = "10000", Description = "How many more may fall into a minute that lies across two windows; 20 by default." };
+            if (context.JsonTypeInfo.Type == typeof(TenantChanges))
+            {
+                schema.Properties["requests_per_minute"] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is the default of 100, 0 is none. Absent in a PATCH: it stays." };
+                schema.Properties["requests_burst"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "0", Maximum = "10000", Description = "How many more may fall into a minute that lies across two windows; 20 by default." };
+            }
+
             schema.Properties["lease_idle_days"] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "1", Maximum = "3650", Description = "Null is never. Absent in a PATCH: it stays." };
             schema.Properties["whitelabel_config"] = new OpenApiSchema { Type = JsonSchemaType.Object | JsonSchemaType.Null };
             return Task.CompletedTask;

@@ -40,6 +40,9 @@ public sealed record ApiKey(
     public static ApiKey NewPublishable(Guid tenantId, DateTimeOffset now, string name = "First publishable key", params string[] origins) =>
         new("cvp_" + Random(15), tenantId, ApiKeyKind.Publishable, null, now, null, name, null, origins.Length > 0 ? origins : null);
 
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(ApiKey);
+
     public bool IsLive(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
 
     /// <summary>Whether a page of that origin may use it.</summary>

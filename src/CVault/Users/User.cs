@@ -47,6 +47,9 @@ public sealed record UserCredentials(Guid Id, string? EmailIndex, string? Passwo
 {
     private const string Row = $"{Database.Schema}.mt_doc_usercredentials";
 
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(UserCredentials);
+
     /// <summary>
     /// Holds the credentials as they were read until the session's commit: a sign-in by a password that is being changed,
     /// or of a user who is being deleted, either ends with the user's other logins or does not happen.

@@ -12,7 +12,6 @@ public sealed class SettingsTests
         ["CVAULT_DATABASE_URL"] = "postgresql://localhost/vpn",
         ["CVAULT_OPERATOR_TOKEN"] = new string('t', 32) + "oken",
         ["CVAULT_MASTER_KEY"] = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)),
-        ["CVAULT_SIGNING_KEY"] = ECDsa.Create(ECCurve.NamedCurves.nistP256).ExportPkcs8PrivateKeyPem(),
     };
 
     private static Settings Read(Dictionary<string, string?> settings) => Settings.Read(new ConfigurationBuilder().AddInMemoryCollection(settings).Build());
@@ -33,7 +32,6 @@ public sealed class SettingsTests
     [InlineData("CVAULT_MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]
     [InlineData("CVAULT_MASTER_KEY", "not base64 at all")]
     [InlineData("CVAULT_MASTER_KEY_PREVIOUS", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]
-    [InlineData("CVAULT_SIGNING_KEY", "-----BEGIN PRIVATE KEY-----")]
     [InlineData("CVAULT_SSH_KEY", "no key")]
     [InlineData("CVAULT_DATABASE_URL", "postgresql://user:short-secret@localhost")]
     public void weak_or_broken_secrets_are_refused_and_never_quoted(string name, string value)
