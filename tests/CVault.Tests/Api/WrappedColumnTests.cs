@@ -11,14 +11,17 @@ public sealed class WrappedColumnTests(Stack stack)
     public async Task every_column_of_wrapped_values_is_rotated()
     {
         // So that each kind has a value.
-        await (await (await stack.NewTenantAsync()).NewUserAsync()).RegisterDeviceAsync(idempotencyKey: Guid.NewGuid().ToString());
+        var tenant = await stack.NewTenantAsync();
+        await (await tenant.NewUserAsync()).RegisterDeviceAsync(idempotencyKey: Guid.NewGuid().ToString());
+        (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invitations", new { email = Scenarios.NewAddress(), role = "owner" })).Is(System.Net.HttpStatusCode.Created);
         var rotated = MasterKeyRotation.Columns.Select(c => $"{c.Table}.{c.Column}").ToArray();
         var columns = await ColumnsAsync("data_type = 'bytea'");
         Assert.Empty(rotated.Except(columns));
         var unknown = columns.Except(rotated).Except(Plain).Where(c => !c.StartsWith("wolverine_", StringComparison.Ordinal)).ToArray();
         Assert.True(unknown.Length == 0, $"Name these in MasterKeyRotation.Columns, or here where the master key does not wrap them: {string.Join(", ", unknown)}");
 
-        foreach (var column in rotated) Assert.True(await CountAsync(column, "substring({0} from 1 for 3) = '\\x6d6b01'") > 0, $"No value of {column} is wrapped: what is looked for below is not what is written.");
+        // A mail's row is gone once it is sent (MailTests looks at one that is not).
+        foreach (var column in rotated.Where(c => c != "mails.payload")) Assert.True(await CountAsync(column, "substring({0} from 1 for 3) = '\\x6d6b01'") > 0, $"No value of {column} is wrapped: what is looked for below is not what is written.");
         foreach (var column in columns.Except(rotated)) Assert.Equal(0, await CountAsync(column, "substring({0} from 1 for 3) = '\\x6d6b01'"));
         // And none in base64 in a text, a document or an event.
         foreach (var column in await ColumnsAsync("data_type in ('text', 'character varying', 'jsonb')")) Assert.Equal(0, await CountAsync(column, "{0}::text ~ '(^|[\" ])bWsB[A-Za-z0-9+/_-]{{60,}}'"));

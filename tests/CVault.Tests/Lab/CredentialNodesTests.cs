@@ -10,7 +10,7 @@ public sealed class CredentialNodesTests(Stack stack)
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
     [Fact]
-    public async Task a_suspended_tenant_an_ended_login_and_a_removed_key_are_refused_on_three_nodes_within_five_seconds()
+    public async Task what_is_suspended_ended_revoked_or_removed_is_refused_on_three_nodes_within_five_seconds()
     {
         await using var second = await Node.StartAsync(stack);
         await using var third = await Node.StartAsync(stack);
@@ -48,6 +48,12 @@ public sealed class CredentialNodesTests(Stack stack)
         (await stack.AsOperatorAsync(HttpMethod.Delete, "/admin/signing-keys/" + kid)).Is(HttpStatusCode.OK);
         await RefusedAsync(nodes, user, "UNAUTHENTICATED", "a token of a removed signing key", start);
         var later = await tenant.NewUserAsync();
+        var (business, owner) = await stack.SignUpAsync();
+        var customer = await business.NewUserAsync();
+        foreach (var node in nodes) await Stack.EventuallyAsync($"{node} knows the other tenant", Soon, async () => (await CallAsync(node, customer)).Status == HttpStatusCode.OK);
+        start = Stopwatch.GetTimestamp();
+        (await owner.SendAsync(HttpMethod.Delete, "/api/v1/tenant/api-keys/" + business.PublishableKey)).Is(HttpStatusCode.OK);
+        await RefusedAsync(nodes, customer, "INVALID_API_KEY", "a revoked API key", start);
         foreach (var node in nodes) await Stack.EventuallyAsync($"{node} believes the new key", Soon, async () => (await CallAsync(node, later)).Status == HttpStatusCode.OK);
     }
 

@@ -66,7 +66,6 @@ public sealed class ArchitectureTests
         ["CVault.Security.OneTimeTokens"] = "The sweep. Spending one names its hash, and the tenant where the caller's is known.",
         ["CVault.Mail.Mails"] = "Mails that wait, by id; no tenant's.",
         ["CVault.Api.Startup"] = "The schema.",
-        ["CVault.Security.MasterKeyRotation"] = "Wraps every tenant's keys anew; shows none.",
         ["CVault.Api.Doctor"] = "Counts and looks at the schema.",
         ["CVault.Api.Health"] = "Counts servers.",
     };
