@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.DataProtection;
+using Npgsql;
 using Wolverine.Http;
 using Wolverine.Runtime.Agents;
 
@@ -34,9 +35,11 @@ public static class Services
         services.AddSingleton<SecurityLog>();
         services.AddSingleton<OutboundHttp>();
         services.AddSingleton<IdTokens>();
-        services.AddSingleton(settings.AttemptRules);
         services.AddSingleton<RequestLimits>();
-        services.AddSingleton<AttemptLimits>();
+        // Attempts that cannot be counted are refused, so it is worth to wait; calls of tenants pass, so it is not.
+        services.AddSingleton(s => new AttemptLimits(
+            new RequestLimits(s.GetRequiredService<NpgsqlDataSource>(), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<RequestLimits>>(), TimeSpan.FromSeconds(5)),
+            settings.AttemptRules, s.GetRequiredService<SecurityLog>()));
         services.AddSingleton<ApiCalls>();
         services.AddHostedService(s => s.GetRequiredService<ApiCalls>());
         services.AddSingleton<PeerConfirmations>();

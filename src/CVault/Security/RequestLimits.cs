@@ -23,10 +23,13 @@ public readonly record struct Permit(bool Granted, bool Known, int Remaining, Ti
 /// asks are taken together by its next question, and once none is left the node refuses from memory until the moment
 /// that it was told (ops/decisions/0016).
 /// </summary>
-public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, ILogger<RequestLimits> logger)
+/// <param name="patience">How long the database may take to answer, a second when it is not given; then calls are not counted, and for a second nobody is asked.</param>
+public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, ILogger<RequestLimits> logger, TimeSpan? patience = null)
 {
-    /// <summary>How long the database may take to answer; then calls pass, for as long again, without being counted.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    /// <summary>How long calls are not counted once the database has not answered.</summary>
+    private static readonly TimeSpan Blind = TimeSpan.FromSeconds(1);
+
+    private readonly TimeSpan patience = patience ?? TimeSpan.FromSeconds(1);
 
     /// <summary>How long a node refuses without asking: elsewhere a right password may have given all tries back.</summary>
     private static readonly TimeSpan Memory = TimeSpan.FromSeconds(5);
@@ -118,17 +121,17 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
     private async Task<Taken?> AskAsync(string subject, long wanted, LimitRule rule)
     {
         if (Interlocked.Increment(ref questions) % 1024 == 0) ForgetTheIdle();
-        using var patience = new CancellationTokenSource(Patience, time);
+        using var over = new CancellationTokenSource(patience, time);
         try
         {
             // A backend that does not answer does not hear that it is cancelled either.
-            return await QueryAsync(subject, wanted, rule, patience.Token).WaitAsync(Patience, time);
+            return await QueryAsync(subject, wanted, rule, over.Token).WaitAsync(patience, time);
         }
         catch (Exception e) when (e is not PostgresException { SqlState: not (['5', '3' or '7', ..] or ['0', '8', ..]) }
             && e is NpgsqlException or TimeoutException or OperationCanceledException or System.Net.Sockets.SocketException)
         {
             // Not there, not in time, or too busy; any other complaint of the database is a fault here and no call passes by it.
-            if (Complain()) logger.LogWarning("Calls pass uncounted: the database did not answer ({Kind})", e.GetBaseException().GetType().Name);
+            if (Complain()) logger.LogWarning("Calls are not counted: the database did not answer ({Kind})", e.GetBaseException().GetType().Name);
             return null;
         }
     }
@@ -268,7 +271,7 @@ public sealed class RequestLimits(NpgsqlDataSource database, TimeProvider time, 
                 {
                     if (answer is not { } taken)
                     {
-                        blindUntil = limits.Now + Patience;
+                        blindUntil = limits.Now + Blind;
                         foreach (var one in together) one.SetResult(Uncounted);
                         continue;
                     }
