@@ -85,7 +85,7 @@ public static partial class Logging
     /// <summary>As the console logger of .NET writes with one line an event, which <c>ops/lib/tests.sh</c> reads: time, level, category, event id, text; then the request.</summary>
     private sealed class TextLines : ITextFormatter
     {
-        private readonly MessageTemplateTextFormatter text = new("{Message:lj}", CultureInfo.InvariantCulture);
+        private readonly MessageTemplateTextFormatter text = new("{Message:l}", CultureInfo.InvariantCulture);
 
         public void Format(LogEvent logEvent, TextWriter output)
         {
