@@ -52,6 +52,8 @@ api_settings() {
 as_the_api() (
   [ -s "$STATE/secrets/master-key" ] || die "there is no stack in $STATE." "ops/up makes one; CVAULT_STATE_DIR says which is meant."
   API_PORT=$(remembered_port CVAULT_API_PORT 8080)
+  PORTAL_PORT=$(remembered_port CVAULT_PORTAL_PORT 8081)
+  MAIL_PORT=$(remembered_port CVAULT_MAIL_PORT 0)
   LAB_MODE=$(sed -n 's/^CVAULT_LAB=//p' "$STATE/demo.env" 2>/dev/null || true)
   APP_FOLDER=$(cat "$STATE/run/api.app" 2>/dev/null || true)
   [ -d "$APP_FOLDER" ] || die "the API's program is not there." "ops/up --detach builds it."

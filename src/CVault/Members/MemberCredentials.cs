@@ -1,5 +1,6 @@
 using CVault.Security;
 using Marten;
+using Microsoft.AspNetCore.Mvc;
 using Npgsql;
 using Marten.Schema;
 
@@ -54,6 +55,10 @@ public sealed record MemberCredentials(Guid Id, Guid TenantId, string EmailIndex
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
         return await reader.ReadAsync(cancellation);
     }
+
+    /// <summary>What is wrong with a password that is this account's own email; null when it is not.</summary>
+    public ProblemDetails? OwnEmail(LookupKey lookup, string password, string field = "password") =>
+        Emails.IndexOfMember(lookup, password) == EmailIndex ? Problems.Validation((field, "The email address is no password. Choose another.")) : null;
 
     /// <summary>The verified account of an email; null for none.</summary>
     public static Task<MemberCredentials?> VerifiedAsync(IQuerySession session, string emailIndex, CancellationToken cancellation) =>

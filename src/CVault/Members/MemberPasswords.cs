@@ -91,7 +91,7 @@ public static class ResetMemberPassword
         var hash = await passwords.HashAsync(command.Password!, cancellation);
         return await OneTimeTokens.SpendAsync(session, OneTimeKind.MemberPassword, command.Token!, lookup, master, time.GetUtcNow(), cancellation) is { } spent
             && await session.LoadAsync<MemberCredentials>(spent.Subject, cancellation) is { } credentials
-                ? (new NewMemberPassword(credentials, hash), WolverineContinue.NoProblems)
+                ? credentials.OwnEmail(lookup, command.Password!) is { } problem ? (null, problem) : (new NewMemberPassword(credentials, hash), WolverineContinue.NoProblems)
                 : (null, Problems.InvalidOneTimeToken());
     }
 
@@ -122,7 +122,7 @@ public static class ChangeMemberPassword
     }
 
     public static async Task<(NewMemberPassword?, ProblemDetails)> LoadAsync(
-        MemberPasswordChange command, IDocumentSession session, Passwords passwords, AttemptLimits attempts, SecurityLog log, HttpContext http, CancellationToken cancellation)
+        MemberPasswordChange command, IDocumentSession session, LookupKey lookup, Passwords passwords, AttemptLimits attempts, SecurityLog log, HttpContext http, CancellationToken cancellation)
     {
         // Whoever has a stolen token must not find the password by it.
         var account = "member:" + http.User.MemberId();
@@ -135,6 +135,7 @@ public static class ChangeMemberPassword
         }
 
         await attempts.ForgiveAsync(AttemptKind.SignIn, account, cancellation);
+        if (credentials!.OwnEmail(lookup, command.NewPassword!, "new_password") is { } own) return (null, own);
         return (new NewMemberPassword(credentials!, await passwords.HashAsync(command.NewPassword!, cancellation)), WolverineContinue.NoProblems);
     }
 

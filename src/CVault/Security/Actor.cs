@@ -15,6 +15,9 @@ public static class Actor
     public const string KeyKindClaim = "key_kind";
     public const string OperatorClaim = "operator";
 
+    /// <summary>Nobody that a credential names.</summary>
+    public const string Anonymous = "anonymous";
+
     /// <summary>The id of the logged-in user. Only for endpoints whose policy demands a user's token.</summary>
     public static Guid UserId(this ClaimsPrincipal principal) => Guid.Parse(principal.FindFirstValue(UserClaim)!);
 
@@ -34,7 +37,7 @@ public static class Actor
         var u when u.FindFirstValue(MemberClaim) is { } member => "member:" + member,
         var u when u.FindFirstValue(KeyClaim) is { } key => "key:" + key,
         var u when u.HasClaim(c => c.Type == OperatorClaim) => "operator",
-        _ => "anonymous",
+        _ => Anonymous,
     };
 
     /// <summary>Wolverine middleware: what the session appends carries who did it and in which request.</summary>

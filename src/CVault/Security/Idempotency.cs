@@ -48,8 +48,11 @@ public static class Idempotency
 
         // Who asks is part of the claim, so that nobody is ever answered with another's response. Both hashes are keyed:
         // a body may hold a password, and a plain hash of it would be a faster way to guess it than Argon2.
-        var claim = Convert.FromHexString(lookup.Hash("idempotency-claim", string.Join('\0', Actor.Of(http), RouteOf(http), key)));
-        var requestHash = Convert.FromHexString(lookup.Hash("idempotency-body", Convert.ToHexStringLower(claim) + await BodyAsync(http.Request, cancellation)));
+        // Those who are nobody yet are told apart by what they send: a stranger's key is none of theirs.
+        var body = await BodyAsync(http.Request, cancellation);
+        var who = Actor.Of(http) is var actor && actor == Actor.Anonymous ? actor + "\0" + body : actor;
+        var claim = Convert.FromHexString(lookup.Hash("idempotency-claim", string.Join('\0', who, RouteOf(http), key)));
+        var requestHash = Convert.FromHexString(lookup.Hash("idempotency-body", Convert.ToHexStringLower(claim) + body));
         var now = time.GetUtcNow();
 
         // From here on a database connection is held, also while a password is hashed. Requests with keys share some of the
@@ -90,8 +93,7 @@ public static class Idempotency
         }
 
         if (!CryptographicOperations.FixedTimeEquals((byte[])found.GetValue(0), requestHash)) return new ProblemResult(Problems.IdempotencyKeyReused());
-        var body = master.Unwrap((byte[])found.GetValue(3), Subject(claim));
-        return new Replay(found.GetInt32(1), found.IsDBNull(2) ? null : found.GetString(2), body);
+        return new Replay(found.GetInt32(1), found.IsDBNull(2) ? null : found.GetString(2), master.Unwrap((byte[])found.GetValue(3), Subject(claim)));
     }
 
     /// <summary>Wolverine middleware, after the endpoint decided and before the commit: the answer joins the transaction.</summary>

@@ -1,6 +1,7 @@
 using CVault.Security;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Npgsql;
 using Wolverine.Http;
@@ -24,12 +25,13 @@ public static class RefreshUserTokens
             : WolverineContinue.NoProblems;
 
     public static async Task<(RefreshToken?, ProblemDetails)> LoadAsync(
-        RefreshTokens command, IDocumentSession session, NpgsqlDataSource database, LookupKey lookup, TimeProvider time, CancellationToken cancellation)
+        RefreshTokens command, IDocumentSession session, NpgsqlDataSource database, LookupKey lookup, SecurityLog log, HttpContext http, TimeProvider time, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
         if (await RefreshToken.IsReusedAsync(session, lookup, Audience.User, session.TenantId, command.RefreshToken!, now, cancellation))
         {
             await RefreshToken.RevokeFamilyOfAsync(database, lookup, Audience.User, session.TenantId, command.RefreshToken!, cancellation);
+            log.Write(SecurityEvent.RefreshTokenReused, http, ("kind", "user"));
             return (null, Problems.Unauthenticated());
         }
 
@@ -39,8 +41,9 @@ public static class RefreshUserTokens
 
     [WolverinePost("/api/v1/auth/refresh", OperationId = "refreshTokens"), Authorize(Policies.ApiKey)]
     [ProducesResponseType<TokenView>(200)]
-    public static (Reply, IMartenOp) Post(RefreshTokens command, RefreshToken spent, LookupKey lookup, Tokens tokens)
+    public static (Reply, IMartenOp) Post(RefreshTokens command, RefreshToken spent, LookupKey lookup, Tokens tokens, SecurityLog log, HttpContext http)
     {
+        log.Write(SecurityEvent.TokensRefreshed, http, ("kind", "user"), ("user", spent.Subject), ("session", spent.Family));
         var next = spent.Next();
         return (
             Reply.Ok(TokenView.Of(next, tokens)),

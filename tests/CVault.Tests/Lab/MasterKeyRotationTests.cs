@@ -118,7 +118,7 @@ public sealed class MasterKeyRotationTests(Stack stack)
         var said = await Stack.RunAsync("ops/doctor", []);
         Assert.DoesNotContain("fail ", said.Text, StringComparison.Ordinal);
         foreach (var line in new[] { "settings", "PostgreSQL", "bound by row-level security", "forced on all", "everything is wrapped by master key" }) Assert.Contains(said.Text.Split('\n'), l => l.StartsWith("ok ", StringComparison.Ordinal) && l.Contains(line, StringComparison.Ordinal));
-        foreach (var file in new[] { "operator-token", "master-key", "database-password", "signing-key.pem", "ssh-key" })
+        foreach (var file in new[] { "operator-token", "master-key", "database-password", "ssh-key" })
         {
             foreach (var part in (await File.ReadAllTextAsync(Path.Combine(Stack.StateDir, "secrets", file))).Split('\n').Where(l => l.Length > 20 && !l.StartsWith("---", StringComparison.Ordinal))) Assert.DoesNotContain(part, said.Text + said.Error, StringComparison.Ordinal);
         }

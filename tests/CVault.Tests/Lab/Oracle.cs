@@ -155,8 +155,9 @@ public sealed class Oracle(Stack stack)
             "select id || ' ' || (data->>'publicKey') || ' ' || coalesce(data->'home'->>'address', '') || ' ' || coalesce(data->'leaving'->>'address', '') from cvault.mt_doc_device where data->>'status' = 'Active'");
         await CompareAsync("server loads", Places(live.Values).GroupBy(p => p.At.ServerId).Select(g => $"{g.Key} {g.Count()}"),
             "select server_id || ' ' || devices from cvault.server_load where devices <> 0");
+        // That of a deleted user is closed for good, with a number that no limit reaches.
         await CompareAsync("device quotas", live.Values.GroupBy(d => d.UserId).Select(g => $"{g.Key} {g.Count()}"),
-            "select subject || ' ' || used from cvault.quotas where used <> 0 and subject in (select id from cvault.mt_doc_user)");
+            "select subject || ' ' || used from cvault.quotas where used <> 0 and used < 1000000000 and subject in (select id from cvault.mt_doc_user)");
 
         async Task CompareAsync(string what, IEnumerable<string> byEvents, string sql)
         {
