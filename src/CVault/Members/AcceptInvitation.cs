@@ -43,7 +43,8 @@ public static class AcceptInvitationEndpoint
         if (stream.Aggregate is not { } tenant || !tenant.Invitations.ContainsKey(spent.Subject)) return (null, Problems.InvalidOneTimeToken());
         if (tenant.IsSuspended) return (null, Problems.TenantSuspended());
         var index = Emails.IndexOfMember(lookup, Encoding.UTF8.GetString(email));
-        return (new Accepted(stream, new MemberCredentials(spent.Subject, spent.TenantId, index, index, hash)), WolverineContinue.NoProblems);
+        var credentials = new MemberCredentials(spent.Subject, spent.TenantId, index, index, hash);
+        return credentials.OwnEmail(lookup, command.Password!) is { } own ? (null, own) : (new Accepted(stream, credentials), WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/tenant/auth/invitations/accept", OperationId = "acceptInvitation"), NotTenanted, AllowAnonymous]
