@@ -80,7 +80,7 @@ public static class InviteMemberEndpoint
     public static ProblemDetails Validate(InviteMember? command) => command?.Problem() ?? Body.Missing();
 
     public static async Task<(IEventStream<Tenant>?, DataKey?, ProblemDetails)> LoadAsync(
-        InviteMember command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, TimeProvider time, CancellationToken cancellation)
+        InviteMember command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, AttemptLimits attempts, TimeProvider time, CancellationToken cancellation)
     {
         var stream = await Staff.ForWritingAsync(session, http, cancellation);
         var tenant = stream.Aggregate!;
@@ -88,6 +88,9 @@ public static class InviteMemberEndpoint
         if (!tenant.Members.TryGetValue(actorId, out var actor)) return (null, null, Problems.Unauthenticated());
         if (!actor.Role.MayChange(null, Names.Parse<Role>(command.Role))) return (null, null, Problems.Forbidden());
         if (Inviting.WhyNot(tenant, await Inviting.IsMemberAsync(session, lookup, tenant.Id, command.Email!, cancellation), time.GetUtcNow()) is { } problem) return (null, null, problem);
+        // Whoever has a tenant could fill a mailbox of anyone's. Counted apart from the mails that its owner asks for.
+        var mailbox = "invitation:" + Emails.IndexOfMember(lookup, Emails.MailboxOf(command.Email!));
+        if (await attempts.TakeAsync(AttemptKind.Mail, mailbox, http, cancellation) is { } refused) return (null, null, refused);
         return (stream, await DataKeys.LoadAsync(session, master, actorId, cancellation), WolverineContinue.NoProblems);
     }
 
