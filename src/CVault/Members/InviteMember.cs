@@ -42,14 +42,15 @@ public static class Inviting
     }
 
     /// <summary>The invitation, its mail and its token; expired ones and what they held are cleared away with it.</summary>
+    /// <param name="by">The member who invites; null for the operator.</param>
     /// <param name="from">Who invites, as the mail says it.</param>
     public static (Reply, Changes, OutgoingMessages) Invite(
-        InviteMember command, IEventStream<Tenant> stream, string from, string location, LookupKey lookup, MasterKey master, MailSettings mails, DateTimeOffset now)
+        InviteMember command, IEventStream<Tenant> stream, Guid? by, string from, string location, LookupKey lookup, MasterKey master, MailSettings mails, DateTimeOffset now)
     {
         var tenant = stream.Aggregate!;
         var id = Guid.CreateVersion7(now);
         var email = Emails.Normalize(command.Email!);
-        var invited = new MemberInvited(id, Names.Parse<Role>(command.Role), default, now + MemberMails.InvitationLifetime);
+        var invited = new MemberInvited(id, Names.Parse<Role>(command.Role), default, now + MemberMails.InvitationLifetime, by);
         var key = DataKey.Create(id);
         invited = invited with { Email = key.Seal(Emails.Purpose, email) };
         var (token, tokenRow) = OneTimeTokens.Issue(OneTimeKind.MemberInvitation, tenant.Id, id, invited.ExpiresAt, lookup, master, System.Text.Encoding.UTF8.GetBytes(email));
@@ -63,6 +64,15 @@ public static class Inviting
         changes.Add(mailRow);
         var view = new InvitationView { InvitationId = id, Email = email, Role = Names.Of(invited.Role), ExpiresAt = invited.ExpiresAt };
         return (Reply.Created($"{location}/{id}", view) with { ChangesCredentials = true }, changes, [due]);
+    }
+
+    /// <summary>Ends the invitations of a member who is to be of that role (null: none), as far as one of that role could not make them.</summary>
+    public static void RevokeThoseOf(Changes changes, IEventStream<Tenant> stream, Guid memberId, Role? after)
+    {
+        foreach (var (id, invitation) in stream.Aggregate!.Invitations)
+        {
+            if (invitation.By == memberId && after?.MayChange(null, invitation.Role) != true) Revoke(changes, stream, id);
+        }
     }
 
     /// <summary>Ends an invitation, its token and what was kept of the person.</summary>
@@ -100,7 +110,7 @@ public static class InviteMemberEndpoint
         InviteMember command, IEventStream<Tenant> stream, DataKey key, LookupKey lookup, MasterKey master, MailSettings mails, SecurityLog log, HttpContext http, TimeProvider time)
     {
         var from = key.Open(Emails.Purpose, stream.Aggregate!.Members[http.User.MemberId()].Email);
-        var (reply, changes, messages) = Inviting.Invite(command, stream, from, "/api/v1/tenant/invitations", lookup, master, mails, time.GetUtcNow());
+        var (reply, changes, messages) = Inviting.Invite(command, stream, http.User.MemberId(), from, "/api/v1/tenant/invitations", lookup, master, mails, time.GetUtcNow());
         log.Write(SecurityEvent.MemberInvited, http, ("invitation", ((InvitationView)reply.Body).InvitationId), ("role", command.Role));
         return (reply, changes, messages);
     }
@@ -126,7 +136,7 @@ public static class InviteByOperator
     public static (Reply, Changes, OutgoingMessages) Post(
         InviteMember command, Guid id, IEventStream<Tenant> stream, LookupKey lookup, MasterKey master, MailSettings mails, SecurityLog log, HttpContext http, TimeProvider time)
     {
-        var (reply, changes, messages) = Inviting.Invite(command, stream, "CVault", $"/admin/tenants/{id}/invitations", lookup, master, mails, time.GetUtcNow());
+        var (reply, changes, messages) = Inviting.Invite(command, stream, null, "CVault", $"/admin/tenants/{id}/invitations", lookup, master, mails, time.GetUtcNow());
         log.Write(SecurityEvent.MemberInvited, http, ("tenant", id), ("invitation", ((InvitationView)reply.Body).InvitationId), ("role", command.Role));
         return (reply, changes, messages);
     }

@@ -54,6 +54,24 @@ public sealed class MemberTests(Stack stack)
     }
 
     [Fact]
+    public async Task with_a_member_or_their_role_go_the_invitations_that_they_could_not_make_any_more()
+    {
+        var (_, owner) = await stack.SignUpAsync();
+        var (leaver, demoted) = (await owner.NewColleagueAsync("owner"), await owner.NewColleagueAsync("owner"));
+        var (backdoor, toOwner, toBilling) = (Scenarios.NewAddress(), Scenarios.NewAddress(), Scenarios.NewAddress());
+        (await leaver.InviteAsync(backdoor, "owner")).Is(HttpStatusCode.Created);
+        (await demoted.InviteAsync(toOwner, "owner")).Is(HttpStatusCode.Created);
+        (await demoted.InviteAsync(toBilling, "billing")).Is(HttpStatusCode.Created);
+        (await owner.SendAsync(HttpMethod.Delete, $"{Members}/{leaver.Id}")).Is(HttpStatusCode.OK);
+        (await RoleAsync(owner, demoted, "admin")).Is(HttpStatusCode.OK);
+
+        (await stack.AcceptAsync(Scenarios.TokenIn(await stack.MailToAsync(backdoor)))).IsProblem(400, "INVALID_TOKEN");
+        (await stack.AcceptAsync(Scenarios.TokenIn(await stack.MailToAsync(toOwner)))).IsProblem(400, "INVALID_TOKEN");
+        Assert.Equal("billing", (await owner.SendAsync(HttpMethod.Get, Invitations)).Json["invitations"]!.AsArray().Single()!["role"]!.ToString());
+        (await stack.AcceptAsync(Scenarios.TokenIn(await stack.MailToAsync(toBilling)))).Is(HttpStatusCode.Created);
+    }
+
+    [Fact]
     public async Task nobodys_mailbox_is_filled_with_invitations()
     {
         var (_, owner) = await stack.SignUpAsync();
