@@ -36,6 +36,11 @@ public sealed class Mailer(MailSettings settings, NpgsqlDataSource database, Mas
         {
             logger.LogWarning("Mail {Mail} was refused for good ({Code}) and is forgotten", id, (int)e.StatusCode);
         }
+        catch (Exception e) when (e is ParseException or NotSupportedException)
+        {
+            // An address that cannot be said, or not to this server: no other time would help, and others' mails would wait for it.
+            logger.LogWarning("Mail {Mail} cannot be addressed ({Kind}) and is forgotten", id, e.GetType().Name);
+        }
         catch (Exception e) when (!cancellation.IsCancellationRequested)
         {
             // A mail server's words may quote the address, so they stay here.
@@ -49,7 +54,18 @@ public sealed class Mailer(MailSettings settings, NpgsqlDataSource database, Mas
     public async Task SendLeftAsync(CancellationToken cancellation)
     {
         if (settings.Smtp is null) return;
-        foreach (var id in await Mails.LeftAsync(database, time.GetUtcNow() - TimeSpan.FromMinutes(10), cancellation)) await SendAsync(id, cancellation);
+        var failed = 0;
+        foreach (var id in await Mails.LeftAsync(database, time.GetUtcNow() - TimeSpan.FromMinutes(10), cancellation))
+        {
+            try
+            {
+                await SendAsync(id, cancellation);
+            }
+            catch (MailNotSentException) when (++failed < 10)
+            {
+                // It may be this one's own fault; the others do not wait for it.
+            }
+        }
     }
 
     private async Task HandOverAsync(SmtpServer server, Guid id, OutgoingMail mail, CancellationToken cancellation)

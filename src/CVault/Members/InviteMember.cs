@@ -42,14 +42,15 @@ public static class Inviting
     }
 
     /// <summary>The invitation, its mail and its token; expired ones and what they held are cleared away with it.</summary>
+    /// <param name="by">The member who invites; null for the operator.</param>
     /// <param name="from">Who invites, as the mail says it.</param>
     public static (Reply, Changes, OutgoingMessages) Invite(
-        InviteMember command, IEventStream<Tenant> stream, string from, string location, LookupKey lookup, MasterKey master, MailSettings mails, DateTimeOffset now)
+        InviteMember command, IEventStream<Tenant> stream, Guid? by, string from, string location, LookupKey lookup, MasterKey master, MailSettings mails, DateTimeOffset now)
     {
         var tenant = stream.Aggregate!;
         var id = Guid.CreateVersion7(now);
         var email = Emails.Normalize(command.Email!);
-        var invited = new MemberInvited(id, Names.Parse<Role>(command.Role), default, now + MemberMails.InvitationLifetime);
+        var invited = new MemberInvited(id, Names.Parse<Role>(command.Role), default, now + MemberMails.InvitationLifetime, by);
         var key = DataKey.Create(id);
         invited = invited with { Email = key.Seal(Emails.Purpose, email) };
         var (token, tokenRow) = OneTimeTokens.Issue(OneTimeKind.MemberInvitation, tenant.Id, id, invited.ExpiresAt, lookup, master, System.Text.Encoding.UTF8.GetBytes(email));
@@ -63,6 +64,15 @@ public static class Inviting
         changes.Add(mailRow);
         var view = new InvitationView { InvitationId = id, Email = email, Role = Names.Of(invited.Role), ExpiresAt = invited.ExpiresAt };
         return (Reply.Created($"{location}/{id}", view) with { ChangesCredentials = true }, changes, [due]);
+    }
+
+    /// <summary>Ends the invitations of a member who is to be of that role (null: none), as far as one of that role could not make them.</summary>
+    public static void RevokeThoseOf(Changes changes, IEventStream<Tenant> stream, Guid memberId, Role? after)
+    {
+        foreach (var (id, invitation) in stream.Aggregate!.Invitations)
+        {
+            if (invitation.By == memberId && after?.MayChange(null, invitation.Role) != true) Revoke(changes, stream, id);
+        }
     }
 
     /// <summary>Ends an invitation, its token and what was kept of the person.</summary>
@@ -80,7 +90,7 @@ public static class InviteMemberEndpoint
     public static ProblemDetails Validate(InviteMember? command) => command?.Problem() ?? Body.Missing();
 
     public static async Task<(IEventStream<Tenant>?, DataKey?, ProblemDetails)> LoadAsync(
-        InviteMember command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, TimeProvider time, CancellationToken cancellation)
+        InviteMember command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, AttemptLimits attempts, TimeProvider time, CancellationToken cancellation)
     {
         var stream = await Staff.ForWritingAsync(session, http, cancellation);
         var tenant = stream.Aggregate!;
@@ -88,6 +98,9 @@ public static class InviteMemberEndpoint
         if (!tenant.Members.TryGetValue(actorId, out var actor)) return (null, null, Problems.Unauthenticated());
         if (!actor.Role.MayChange(null, Names.Parse<Role>(command.Role))) return (null, null, Problems.Forbidden());
         if (Inviting.WhyNot(tenant, await Inviting.IsMemberAsync(session, lookup, tenant.Id, command.Email!, cancellation), time.GetUtcNow()) is { } problem) return (null, null, problem);
+        // Whoever has a tenant could fill a mailbox of anyone's. Counted apart from the mails that its owner asks for.
+        var mailbox = "invitation:" + Emails.IndexOfMember(lookup, Emails.MailboxOf(command.Email!));
+        if (await attempts.TakeAsync(AttemptKind.Mail, mailbox, http, cancellation) is { } refused) return (null, null, refused);
         return (stream, await DataKeys.LoadAsync(session, master, actorId, cancellation), WolverineContinue.NoProblems);
     }
 
@@ -97,7 +110,7 @@ public static class InviteMemberEndpoint
         InviteMember command, IEventStream<Tenant> stream, DataKey key, LookupKey lookup, MasterKey master, MailSettings mails, SecurityLog log, HttpContext http, TimeProvider time)
     {
         var from = key.Open(Emails.Purpose, stream.Aggregate!.Members[http.User.MemberId()].Email);
-        var (reply, changes, messages) = Inviting.Invite(command, stream, from, "/api/v1/tenant/invitations", lookup, master, mails, time.GetUtcNow());
+        var (reply, changes, messages) = Inviting.Invite(command, stream, http.User.MemberId(), from, "/api/v1/tenant/invitations", lookup, master, mails, time.GetUtcNow());
         log.Write(SecurityEvent.MemberInvited, http, ("invitation", ((InvitationView)reply.Body).InvitationId), ("role", command.Role));
         return (reply, changes, messages);
     }
@@ -123,7 +136,7 @@ public static class InviteByOperator
     public static (Reply, Changes, OutgoingMessages) Post(
         InviteMember command, Guid id, IEventStream<Tenant> stream, LookupKey lookup, MasterKey master, MailSettings mails, SecurityLog log, HttpContext http, TimeProvider time)
     {
-        var (reply, changes, messages) = Inviting.Invite(command, stream, "CVault", $"/admin/tenants/{id}/invitations", lookup, master, mails, time.GetUtcNow());
+        var (reply, changes, messages) = Inviting.Invite(command, stream, null, "CVault", $"/admin/tenants/{id}/invitations", lookup, master, mails, time.GetUtcNow());
         log.Write(SecurityEvent.MemberInvited, http, ("tenant", id), ("invitation", ((InvitationView)reply.Body).InvitationId), ("role", command.Role));
         return (reply, changes, messages);
     }

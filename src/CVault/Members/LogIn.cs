@@ -36,7 +36,7 @@ public static class LogInMember
         {
             var index = Emails.IndexOfMember(lookup, command.Email);
             if (await attempts.TakeAsync(AttemptKind.SignIn, index, http, cancellation) is { } refused) return (null, refused);
-            credentials = await MemberCredentials.FindAsync(session, index, cancellation);
+            credentials = await MemberCredentials.VerifiedAsync(session, index, cancellation);
             if (await MemberCredentials.IsRightAsync(credentials, command.Password!, session, passwords, cancellation))
             {
                 await attempts.ForgiveAsync(AttemptKind.SignIn, index, cancellation);

@@ -57,6 +57,7 @@ public static class ChangeMemberRole
         if (role != member.Role)
         {
             changes.Append(stream, new MemberRoleChanged(memberId, role));
+            Inviting.RevokeThoseOf(changes, stream, memberId, role);
             log.Write(SecurityEvent.MemberRoleChanged, http, ("member", memberId), ("from", Names.Of(member.Role)), ("to", Names.Of(role)));
         }
 
@@ -82,6 +83,7 @@ public static class RemoveMember
         var view = MemberView.Of(memberId, stream.Aggregate!.Members[memberId], key);
         var changes = new Changes();
         changes.Append(stream, new MemberRemoved(memberId));
+        Inviting.RevokeThoseOf(changes, stream, memberId, after: null);
         changes.Add(new DeleteCredentials(memberId));
         changes.Add(DataKeys.Erase(memberId, stream.Id.ToString()));
         changes.Add(OneTimeTokens.Revoke(OneTimeKind.MemberPassword, memberId));

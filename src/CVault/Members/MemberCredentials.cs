@@ -22,20 +22,6 @@ public sealed record MemberCredentials(Guid Id, Guid TenantId, string EmailIndex
     public override string ToString() => nameof(MemberCredentials);
 
     /// <summary>
-    /// Whom an email logs in: its verified account, or else the latest that signed up with it. Never more than one, so
-    /// that a login costs one hash whatever was signed up.
-    /// </summary>
-    public static async Task<MemberCredentials?> FindAsync(IQuerySession session, string emailIndex, CancellationToken cancellation)
-    {
-        // Both in one exchange, always, so that its time does not tell which of them there is.
-        var batch = session.CreateBatchQuery();
-        var verified = batch.Query<MemberCredentials>().Where(c => c.LoginIndex == emailIndex).FirstOrDefault();
-        var latest = batch.Query<MemberCredentials>().Where(c => c.EmailIndex == emailIndex).OrderByDescending(c => c.Id).FirstOrDefault();
-        await batch.Execute(cancellation);
-        return await verified ?? await latest;
-    }
-
-    /// <summary>
     /// Whether the password is the account's, and holds the account as it is until the session's commit: a login by a
     /// password that is being changed either ends with the member's other logins or does not happen. A hash of less than
     /// today's parameters is replaced.
@@ -60,7 +46,10 @@ public sealed record MemberCredentials(Guid Id, Guid TenantId, string EmailIndex
     public ProblemDetails? OwnEmail(LookupKey lookup, string password, string field = "password") =>
         Emails.IndexOfMember(lookup, password) == EmailIndex ? Problems.Validation((field, "The email address is no password. Choose another.")) : null;
 
-    /// <summary>The verified account of an email; null for none.</summary>
+    /// <summary>
+    /// The verified account of an email, which it logs in; null for none. Nobody else is logged in by it: whoever signs up
+    /// with an email of another's could tell by a login whether that one has an account. Who has just signed up has tokens.
+    /// </summary>
     public static Task<MemberCredentials?> VerifiedAsync(IQuerySession session, string emailIndex, CancellationToken cancellation) =>
         session.Query<MemberCredentials>().FirstOrDefaultAsync(c => c.LoginIndex == emailIndex, cancellation);
 }

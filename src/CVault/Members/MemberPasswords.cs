@@ -85,14 +85,20 @@ public static class ResetMemberPassword
             : WolverineContinue.NoProblems;
 
     public static async Task<(NewMemberPassword?, ProblemDetails)> LoadAsync(
-        MemberPasswordReset command, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, TimeProvider time, CancellationToken cancellation)
+        MemberPasswordReset command, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, AttemptLimits attempts, TimeProvider time, CancellationToken cancellation)
     {
         // Before anything is locked.
         var hash = await passwords.HashAsync(command.Password!, cancellation);
-        return await OneTimeTokens.SpendAsync(session, OneTimeKind.MemberPassword, command.Token!, lookup, master, time.GetUtcNow(), cancellation) is { } spent
-            && await session.LoadAsync<MemberCredentials>(spent.Subject, cancellation) is { } credentials
-                ? credentials.OwnEmail(lookup, command.Password!) is { } problem ? (null, problem) : (new NewMemberPassword(credentials, hash), WolverineContinue.NoProblems)
-                : (null, Problems.InvalidOneTimeToken());
+        if (await OneTimeTokens.SpendAsync(session, OneTimeKind.MemberPassword, command.Token!, lookup, master, time.GetUtcNow(), cancellation) is not { } spent
+            || await session.LoadAsync<MemberCredentials>(spent.Subject, cancellation) is not { } credentials)
+        {
+            return (null, Problems.InvalidOneTimeToken());
+        }
+
+        if (credentials.OwnEmail(lookup, command.Password!) is { } problem) return (null, problem);
+        // Whoever has the mailbox is let in again, however often others guessed.
+        await attempts.ForgiveAsync(AttemptKind.SignIn, credentials.EmailIndex, cancellation);
+        return (new NewMemberPassword(credentials, hash), WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/tenant/auth/password/reset", OperationId = "resetMemberPassword"), NotTenanted, AllowAnonymous]

@@ -62,7 +62,7 @@ public static class SignUpEndpoint
     {
         var index = Emails.IndexOfMember(lookup, command.Email!);
         // Each sign-up sends a mail, perhaps to somebody who never asked for one.
-        if (await attempts.TakeAsync(AttemptKind.Mail, index, http, cancellation) is { } refused) return (null, refused);
+        if (await attempts.TakeAsync(AttemptKind.Mail, Emails.IndexOfMember(lookup, Emails.MailboxOf(command.Email!)), http, cancellation) is { } refused) return (null, refused);
         var hash = await passwords.HashAsync(command.Password!, cancellation);
         return (new SignUpFacts(hash, await MemberCredentials.VerifiedAsync(session, index, cancellation) is not null), WolverineContinue.NoProblems);
     }

@@ -30,7 +30,7 @@ public sealed class IdTokens(OutboundHttp outbound, TimeProvider time, ILogger<I
 {
     public const int MostCharacters = 16_384;
 
-    private const int MostIssuers = 10_000;
+    private const int MostIssuers = 1_000, MostKeys = 64;
     private static readonly TimeSpan Fresh = TimeSpan.FromHours(1), Kept = TimeSpan.FromDays(1), Pause = TimeSpan.FromSeconds(30), Leeway = TimeSpan.FromSeconds(60);
 
     /// <summary>Public keys only: with a shared secret the client, too, could sign.</summary>
@@ -131,6 +131,8 @@ public sealed class IdTokens(OutboundHttp outbound, TimeProvider time, ILogger<I
         var found = await OpenIdConnectConfigurationRetriever.GetAsync(issuer.TrimEnd('/') + "/.well-known/openid-configuration", new Documents(outbound), CancellationToken.None);
         if (!string.Equals(found.Issuer, issuer, StringComparison.Ordinal)) throw new OutboundException("its discovery document names another issuer");
         var keys = found.JsonWebKeySet?.GetSigningKeys() ?? [];
+        // They are kept in memory, and whoever has a tenant can name as many issuers as they like.
+        if (keys.Count > MostKeys) throw new OutboundException("it publishes too many keys");
         return keys.Count > 0 ? keys : throw new OutboundException("it publishes no key");
     }
 

@@ -57,7 +57,7 @@ public static class Idempotency
 
         // From here on a database connection is held, also while a password is hashed. Requests with keys share some of the
         // connections, so that those without, and other tenants, go on.
-        var place = await keyed.EnterAsync(cancellation);
+        var place = await keyed.EnterAsync(http.Request.Path, http.User.FindFirst(Actor.TenantClaim)?.Value ?? Actor.Of(http), cancellation);
         http.Items[PlaceItem] = place;
         http.Response.RegisterForDispose(place);
 
@@ -169,25 +169,81 @@ public static class Idempotency
     }
 }
 
-/// <summary>How many requests with an idempotency key may be under way at once: as many as half of the connection pool.</summary>
-public sealed class KeyedRequests(NpgsqlDataSource database)
+/// <summary>
+/// How many requests with an idempotency key may be under way at once: as many as half of the connection pool, of one
+/// tenant (or of nobody's, or of operators) a quarter of those. Sign-ins have half of the places to themselves: they
+/// wait for passwords to be hashed and for identity providers that tenants chose, and nothing else should wait for that.
+/// </summary>
+public sealed class KeyedRequests
 {
-    private readonly SemaphoreSlim places = new(Math.Max(1, new NpgsqlConnectionStringBuilder(database.ConnectionString).MaxPoolSize / 2));
+    private readonly int most;
+    private readonly SemaphoreSlim signIns, others;
+    private readonly Dictionary<(bool, string), Share> shares = [];
 
-    /// <summary>Waits for a place; disposing it, once or more often, gives it back.</summary>
-    public async Task<IDisposable> EnterAsync(CancellationToken cancellation)
+    public KeyedRequests(NpgsqlDataSource database) : this(new NpgsqlConnectionStringBuilder(database.ConnectionString).MaxPoolSize / 2) { }
+
+    public KeyedRequests(int places)
     {
-        await places.WaitAsync(cancellation);
-        return new Place(places);
+        most = Math.Max(1, places / 4);
+        (signIns, others) = (new(Math.Max(1, places / 2)), new(Math.Max(1, places / 2)));
     }
 
-    private sealed class Place(SemaphoreSlim places) : IDisposable
+    /// <summary>Waits for a place; disposing it, once or more often, gives it back.</summary>
+    /// <param name="path">What is asked for.</param>
+    /// <param name="asker">Who shares a share: a tenant.</param>
+    public async Task<IDisposable> EnterAsync(PathString path, string asker, CancellationToken cancellation)
+    {
+        var signIn = path.StartsWithSegments("/api/v1/auth") || path.StartsWithSegments("/api/v1/tenant/auth");
+        var (all, of) = (signIn ? signIns : others, (signIn, asker));
+        Share? share;
+        lock (shares)
+        {
+            if (!shares.TryGetValue(of, out share)) shares[of] = share = new Share(new SemaphoreSlim(most));
+            share.Users++;
+        }
+
+        var mine = false;
+        try
+        {
+            await share.Places.WaitAsync(cancellation);
+            mine = true;
+            await all.WaitAsync(cancellation);
+        }
+        catch
+        {
+            Leave(of, share, mine);
+            throw;
+        }
+
+        return new Place(() =>
+        {
+            all.Release();
+            Leave(of, share, mine: true);
+        });
+    }
+
+    private void Leave((bool, string) of, Share share, bool mine)
+    {
+        if (mine) share.Places.Release();
+        lock (shares)
+        {
+            if (--share.Users == 0) shares.Remove(of);
+        }
+    }
+
+    private sealed class Share(SemaphoreSlim places)
+    {
+        public SemaphoreSlim Places => places;
+        public int Users { get; set; }
+    }
+
+    private sealed class Place(Action leave) : IDisposable
     {
         private int given;
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref given, 1) == 0) places.Release();
+            if (Interlocked.Exchange(ref given, 1) == 0) leave();
         }
     }
 }

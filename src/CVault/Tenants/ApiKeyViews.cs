@@ -1,5 +1,8 @@
 using Marten;
 using JasperFx.Events;
+using CVault.Security;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
 
 namespace CVault.Tenants;
 
@@ -67,7 +70,12 @@ internal static class ApiKeys
     public static Task<IEventStream<Tenant>> OwnTenantAsync(this IDocumentSession session, CancellationToken cancellation) =>
         session.Events.FetchForWriting<Tenant>(Guid.Parse(session.TenantId), cancellation);
 
+    /// <summary>Why the member may not change keys, by the tenant as the stream has it: not the one that the request was let in by. Null where they may.</summary>
+    public static ProblemDetails? WhyNot(IEventStream<Tenant> stream, HttpContext http) =>
+        !stream.Aggregate!.Members.TryGetValue(http.User.MemberId(), out var member) ? Problems.Unauthenticated() : member.Role.Has(Permission.ManageKeys) ? null : Problems.Forbidden();
+
     /// <summary>The tenant's key; null for another's, an unknown one and one that is revoked.</summary>
+    /// <remarks>To be read after <see cref="OwnTenantAsync"/>: only then does the stream's version tell that the key was changed since.</remarks>
     public static async Task<ApiKey?> LoadApiKeyAsync(this IQuerySession session, string keyId, CancellationToken cancellation) =>
         keyId.Length <= 64 && await session.LoadAsync<ApiKey>(keyId, cancellation) is { RevokedAt: null } key && key.TenantId.ToString() == session.TenantId ? key : null;
 }

@@ -26,11 +26,13 @@ public static class ChangeApiKeyEndpoint
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
 
-    public static async Task<(ApiKey?, IEventStream<Tenant>?, ProblemDetails)> LoadAsync(ChangeApiKey command, string keyId, IDocumentSession session, CancellationToken cancellation)
+    public static async Task<(ApiKey?, IEventStream<Tenant>?, ProblemDetails)> LoadAsync(ChangeApiKey command, string keyId, HttpContext http, IDocumentSession session, CancellationToken cancellation)
     {
+        var stream = await session.OwnTenantAsync(cancellation);
+        if (ApiKeys.WhyNot(stream, http) is { } problem) return (null, null, problem);
         if (await session.LoadApiKeyAsync(keyId, cancellation) is not { } key) return (null, null, Problems.NotFound());
         if (key.Kind == ApiKeyKind.Secret && command.AllowedOrigins is { Length: > 0 }) return (null, null, Problems.Validation(("allowed_origins", "A secret key never belongs in a page.")));
-        return (key, await session.OwnTenantAsync(cancellation), WolverineContinue.NoProblems);
+        return (key, stream, WolverineContinue.NoProblems);
     }
 
     [WolverinePatch("/api/v1/tenant/api-keys/{keyId}", OperationId = "changeApiKey"), Authorize(Roles.May + nameof(Permission.ManageKeys))]

@@ -31,10 +31,10 @@ public static class CreateApiKeyEndpoint
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
 
-    public static async Task<(IEventStream<Tenant>, ProblemDetails)> LoadAsync(IDocumentSession session, TimeProvider time, CancellationToken cancellation)
+    public static async Task<(IEventStream<Tenant>, ProblemDetails)> LoadAsync(HttpContext http, IDocumentSession session, TimeProvider time, CancellationToken cancellation)
     {
         var stream = await session.OwnTenantAsync(cancellation);
-        return (stream, TooMany(stream.Aggregate!, time.GetUtcNow()));
+        return (stream, ApiKeys.WhyNot(stream, http) ?? TooMany(stream.Aggregate!, time.GetUtcNow()));
     }
 
     [WolverinePost("/api/v1/tenant/api-keys", OperationId = "createApiKey"), Authorize(Roles.May + nameof(Permission.ManageKeys))]

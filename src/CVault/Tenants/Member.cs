@@ -18,7 +18,8 @@ public sealed record MemberRemoved(Guid MemberId);
 /// <summary>Somebody was asked to become a member.</summary>
 /// <param name="InvitationId">The id that they would have as a member.</param>
 /// <param name="Email">Sealed under the data key of that id.</param>
-public sealed record MemberInvited(Guid InvitationId, Role Role, Sealed Email, DateTimeOffset ExpiresAt);
+/// <param name="By">The member who asked them; null for the operator.</param>
+public sealed record MemberInvited(Guid InvitationId, Role Role, Sealed Email, DateTimeOffset ExpiresAt, Guid? By = null);
 
 /// <summary>An invitation is good no more: taken back, or found to have expired.</summary>
 public sealed record InvitationRevoked(Guid InvitationId);
@@ -28,4 +29,5 @@ public sealed record InvitationRevoked(Guid InvitationId);
 public sealed record Member(Role Role, Sealed Email, bool EmailVerified, DateTimeOffset JoinedAt);
 
 /// <summary>A place that waits for a person.</summary>
-public sealed record Invitation(Role Role, Sealed Email, DateTimeOffset ExpiresAt);
+/// <param name="By">The member who asked them, with whose right to do so it ends.</param>
+public sealed record Invitation(Role Role, Sealed Email, DateTimeOffset ExpiresAt, Guid? By = null);

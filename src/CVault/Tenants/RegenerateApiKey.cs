@@ -21,6 +21,7 @@ public static class RegenerateApiKey
         if (wrong is not null) return (null, null, wrong);
         var now = time.GetUtcNow();
         var stream = await session.OwnTenantAsync(cancellation);
+        if (ApiKeys.WhyNot(stream, request.HttpContext) is { } refused) return (null, null, refused);
         var keys = await session.Query<ApiKey>().Where(k => k.TenantId == stream.Id && k.Kind == ApiKeyKind.Secret && k.RevokedAt == null).OrderByDescending(k => k.CreatedAt).ToListAsync(cancellation);
         var old = keys.FirstOrDefault(k => k.IsLive(now));
         // One that ends now makes room for the next.

@@ -12,8 +12,12 @@ namespace CVault.Tenants;
 /// <summary><c>DELETE /api/v1/tenant/api-keys/{keyId}</c>: refused on this node from the answer on, on every other within seconds.</summary>
 public static class RevokeApiKey
 {
-    public static async Task<(ApiKey?, IEventStream<Tenant>?, ProblemDetails)> LoadAsync(string keyId, IDocumentSession session, CancellationToken cancellation) =>
-        await session.LoadApiKeyAsync(keyId, cancellation) is { } key ? (key, await session.OwnTenantAsync(cancellation), WolverineContinue.NoProblems) : (null, null, Problems.NotFound());
+    public static async Task<(ApiKey?, IEventStream<Tenant>?, ProblemDetails)> LoadAsync(string keyId, HttpContext http, IDocumentSession session, CancellationToken cancellation)
+    {
+        var stream = await session.OwnTenantAsync(cancellation);
+        if (ApiKeys.WhyNot(stream, http) is { } problem) return (null, null, problem);
+        return await session.LoadApiKeyAsync(keyId, cancellation) is { } key ? (key, stream, WolverineContinue.NoProblems) : (null, null, Problems.NotFound());
+    }
 
     [WolverineDelete("/api/v1/tenant/api-keys/{keyId}", OperationId = "revokeApiKey"), Authorize(Roles.May + nameof(Permission.ManageKeys))]
     [ProducesResponseType<ApiKeyView>(200)]

@@ -37,9 +37,10 @@ public static class RotateApiKeyEndpoint
     {
         var (overlap, wrong) = await RotateApiKey.OverlapOfAsync(request, cancellation);
         if (wrong is not null) return (null, null, wrong);
+        var stream = await session.OwnTenantAsync(cancellation);
+        if (ApiKeys.WhyNot(stream, request.HttpContext) is { } refused) return (null, null, refused);
         if (await session.LoadApiKeyAsync(keyId, cancellation) is not { } key) return (null, null, Problems.NotFound());
         if (!key.IsLive(time.GetUtcNow())) return (null, null, Problems.Conflict("The key has expired. Make a new one."));
-        var stream = await session.OwnTenantAsync(cancellation);
         return (new KeyToReplace(key, overlap is { } seconds ? TimeSpan.FromSeconds(seconds) : null), stream, CreateApiKeyEndpoint.TooMany(stream.Aggregate!, time.GetUtcNow()));
     }
 

@@ -167,7 +167,7 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
 
     public Tenant Apply(MemberRemoved e) => this with { Members = Members.Remove(e.MemberId) };
 
-    public Tenant Apply(MemberInvited e) => this with { Invitations = Invitations.SetItem(e.InvitationId, new Invitation(e.Role, e.Email, e.ExpiresAt)) };
+    public Tenant Apply(MemberInvited e) => this with { Invitations = Invitations.SetItem(e.InvitationId, new Invitation(e.Role, e.Email, e.ExpiresAt, e.By)) };
 
     public Tenant Apply(InvitationRevoked e) => this with { Invitations = Invitations.Remove(e.InvitationId) };
 

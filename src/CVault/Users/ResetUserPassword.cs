@@ -87,7 +87,7 @@ public static class ResetUserPasswordEndpoint
     }
 
     public static async Task<(ChangedPassword?, ProblemDetails)> LoadAsync(
-        ResetUserPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, SecurityLog log, TimeProvider time, CancellationToken cancellation)
+        ResetUserPassword command, HttpContext http, IDocumentSession session, LookupKey lookup, MasterKey master, Passwords passwords, AttemptLimits attempts, SecurityLog log, TimeProvider time, CancellationToken cancellation)
     {
         // Hashed before the token's row is locked.
         var hash = await passwords.HashAsync(command.Password!, cancellation);
@@ -101,6 +101,8 @@ public static class ResetUserPasswordEndpoint
         // Refused, the token is still good for another one.
         var errors = Passwords.ErrorsOf(command.Password, await UserEmail.OfAsync(session, master, credentials.Id, cancellation)).ToArray();
         if (errors.Length > 0) return (null, Problems.Validation(errors));
+        // Whoever has the mailbox is let in again, however often others guessed.
+        await attempts.ForgiveAsync(AttemptKind.SignIn, credentials.EmailIndex!, cancellation);
         return await credentials.ReplaceHashAsync(session, hash, cancellation)
             ? (new ChangedPassword(credentials.Id), WolverineContinue.NoProblems)
             : (null, Problems.Conflict("The password was changed meanwhile."));

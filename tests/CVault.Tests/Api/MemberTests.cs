@@ -54,6 +54,35 @@ public sealed class MemberTests(Stack stack)
     }
 
     [Fact]
+    public async Task with_a_member_or_their_role_go_the_invitations_that_they_could_not_make_any_more()
+    {
+        var (_, owner) = await stack.SignUpAsync();
+        var (leaver, demoted) = (await owner.NewColleagueAsync("owner"), await owner.NewColleagueAsync("owner"));
+        var (backdoor, toOwner, toBilling) = (Scenarios.NewAddress(), Scenarios.NewAddress(), Scenarios.NewAddress());
+        (await leaver.InviteAsync(backdoor, "owner")).Is(HttpStatusCode.Created);
+        (await demoted.InviteAsync(toOwner, "owner")).Is(HttpStatusCode.Created);
+        (await demoted.InviteAsync(toBilling, "billing")).Is(HttpStatusCode.Created);
+        (await owner.SendAsync(HttpMethod.Delete, $"{Members}/{leaver.Id}")).Is(HttpStatusCode.OK);
+        (await RoleAsync(owner, demoted, "admin")).Is(HttpStatusCode.OK);
+
+        (await stack.AcceptAsync(Scenarios.TokenIn(await stack.MailToAsync(backdoor)))).IsProblem(400, "INVALID_TOKEN");
+        (await stack.AcceptAsync(Scenarios.TokenIn(await stack.MailToAsync(toOwner)))).IsProblem(400, "INVALID_TOKEN");
+        Assert.Equal("billing", (await owner.SendAsync(HttpMethod.Get, Invitations)).Json["invitations"]!.AsArray().Single()!["role"]!.ToString());
+        (await stack.AcceptAsync(Scenarios.TokenIn(await stack.MailToAsync(toBilling)))).Is(HttpStatusCode.Created);
+    }
+
+    [Fact]
+    public async Task nobodys_mailbox_is_filled_with_invitations()
+    {
+        var (_, owner) = await stack.SignUpAsync();
+        var (_, another) = await stack.SignUpAsync();
+        var email = Scenarios.NewAddress();
+        for (var i = 0; i < 5; i++) (await (i % 2 == 0 ? owner : another).InviteAsync(email.Replace("@", $"+{i}@", StringComparison.Ordinal), "admin")).Is(HttpStatusCode.Created);
+        (await owner.InviteAsync(email, "admin")).IsProblem(429, "RATE_LIMITED");
+        (await owner.InviteAsync(Scenarios.NewAddress(), "admin")).Is(HttpStatusCode.Created);
+    }
+
+    [Fact]
     public async Task who_has_an_account_elsewhere_cannot_accept_and_the_invitation_stays_good()
     {
         var (_, elsewhere) = await stack.SignUpAsync();
@@ -93,6 +122,24 @@ public sealed class MemberTests(Stack stack)
         (await RoleAsync(owner, admin, "read_only")).Is(HttpStatusCode.OK);
         (await admin.InviteAsync(Scenarios.NewAddress(), "billing")).IsProblem(403, "FORBIDDEN");
         Assert.Equal("read_only", (await admin.SendAsync(HttpMethod.Get, "/api/v1/tenant/me")).Is(HttpStatusCode.OK).Text("role"));
+    }
+
+    [Fact]
+    public async Task a_revoked_key_stays_revoked_whatever_else_is_done_to_it_at_that_moment()
+    {
+        const string Keys = "/api/v1/tenant/api-keys";
+        var (tenant, owner) = await stack.SignUpAsync();
+        (await stack.AsOperatorAsync(HttpMethod.Patch, $"/admin/tenants/{tenant.Id}", new { requests_per_minute = 10_000 })).Is(HttpStatusCode.OK);
+        for (var i = 0; i < 40; i++)
+        {
+            var key = (await owner.SendAsync(HttpMethod.Post, Keys, new { kind = "publishable", name = "k" })).Is(HttpStatusCode.Created).Text("api_key");
+            var changing = Enumerable.Range(0, 3).Select(n => owner.SendAsync(HttpMethod.Patch, $"{Keys}/{key}", new { name = "n" + n })).ToList();
+            if (i % 4 > 0) await Task.Delay(i % 4, TestContext.Current.CancellationToken);
+            var revoked = await owner.SendAsync(HttpMethod.Delete, $"{Keys}/{key}");
+            await Task.WhenAll(changing);
+            if (revoked.Status == HttpStatusCode.OK) (await owner.SendAsync(HttpMethod.Patch, $"{Keys}/{key}", new { name = "after" })).IsProblem(404, "NOT_FOUND");
+            else (await owner.SendAsync(HttpMethod.Delete, $"{Keys}/{key}")).Is(HttpStatusCode.OK);
+        }
     }
 
     [Fact]

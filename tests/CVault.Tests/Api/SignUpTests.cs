@@ -42,13 +42,13 @@ public sealed class SignUpTests(Stack stack)
         (await owner.SendAsync(HttpMethod.Patch, "/api/v1/tenant/settings", new { name = "New" })).IsProblem(403, "EMAIL_UNVERIFIED");
         Assert.Equal("False", (await owner.SendAsync(HttpMethod.Get, "/api/v1/tenant/me")).Is(HttpStatusCode.OK).Text("email_verified"), ignoreCase: true);
 
-        var again = (await stack.LogInMemberAsync(owner.Email)).Is(HttpStatusCode.OK);
         var (old, _) = (Scenarios.TokenIn(await stack.MailToAsync(owner.Email)), (await owner.SendAsync(HttpMethod.Post, "/api/v1/tenant/auth/verify/resend")).Is(HttpStatusCode.Accepted));
         await Stack.EventuallyAsync("a second mail", TimeSpan.FromSeconds(30), async () => (await stack.MailsToAsync(owner.Email)).Length == 2);
         (await stack.VerifyAsync(old)).IsProblem(400, "INVALID_TOKEN"); // The new one took its place.
         (await stack.VerifyAsync(Scenarios.TokenIn(await stack.MailToAsync(owner.Email)))).Is(HttpStatusCode.OK);
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Is(HttpStatusCode.OK);
         (await owner.SendAsync(HttpMethod.Patch, "/api/v1/tenant/settings", new { name = "New" })).Is(HttpStatusCode.OK);
+        var again = (await stack.LogInMemberAsync(owner.Email)).Is(HttpStatusCode.OK);
         (await (owner with { AccessToken = again.Text("access_token") }).SendAsync(HttpMethod.Post, "/api/v1/tenant/auth/verify/resend")).IsProblem(409, "CONFLICT");
     }
 
@@ -75,6 +75,28 @@ public sealed class SignUpTests(Stack stack)
         Assert.All((await stack.MailsToAsync(first.Email))[1..], m => Assert.DoesNotContain("cvt_", m, StringComparison.Ordinal));
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).IsProblem(403, "EMAIL_UNVERIFIED");
         Assert.Equal(first.TenantId, (await stack.LogInMemberAsync(first.Email)).Is(HttpStatusCode.OK).Text("tenant_id"));
+    }
+
+    [Fact]
+    public async Task a_login_by_the_password_of_a_sign_up_does_not_tell_whether_the_email_had_an_account()
+    {
+        var (_, first) = await stack.SignUpAsync();
+        var free = Scenarios.NewAddress();
+        foreach (var email in new[] { first.Email, free })
+        {
+            (await stack.SendAsync(HttpMethod.Post, SignUp, new { business_name = "Mallory", email, password = "mallorys own password" })).Is(HttpStatusCode.Created);
+            (await stack.LogInMemberAsync(email, "mallorys own password")).IsProblem(401, "INVALID_CREDENTIALS");
+        }
+    }
+
+    [Fact]
+    public async Task one_mailbox_is_not_filled_by_sign_ups_with_ever_other_additions_to_its_name()
+    {
+        var name = $"target-{Guid.NewGuid():N}";
+        for (var i = 0; i < 5; i++) (await SignUpAsync(i)).Is(HttpStatusCode.Created);
+        (await SignUpAsync(5)).IsProblem(429, "RATE_LIMITED");
+
+        Task<Answer> SignUpAsync(int i) => stack.SendAsync(HttpMethod.Post, SignUp, new { business_name = "Mallory", email = $"{name}+{i}@example.com", password = Scenarios.Password });
     }
 
     [Fact]

@@ -44,7 +44,30 @@ public sealed class NamesTests
     [InlineData("a\0@c.com", false)]
     [InlineData("a@.com", false)]
     [InlineData("a@example.com.", false)]
+    [InlineData("ü@example.com", true)]
+    [InlineData("a@xn--bcher-kva.example", true)]
+    [InlineData("a,b@example.com", false)]
+    [InlineData("\"a\"@example.com", false)]
+    [InlineData("a(x)@example.com", false)]
+    [InlineData("<a@example.com", false)]
+    [InlineData("a;b@example.com", false)]
+    [InlineData("a:b@example.com", false)]
+    [InlineData("a\\b@example.com", false)]
+    [InlineData("a..b@example.com", false)]
+    [InlineData(".a@example.com", false)]
+    [InlineData("a.@example.com", false)]
+    [InlineData("a@b..c", false)]
+    [InlineData("a@[127.0.0.1]", false)]
+    [InlineData("a@-b.com", false)]
+    [InlineData("a@example\u3002com", false)]
+    [InlineData("a@\uff45xample.com", false)]
     public void an_email_has_something_sensible_on_both_sides_of_one_at(string email, bool wellFormed) => Assert.Equal(wellFormed, Emails.IsWellFormed(email));
+
+    [Theory]
+    [InlineData("Ada+vpn@Example.com", "ada@example.com")]
+    [InlineData("ada@example.com", "ada@example.com")]
+    [InlineData("+ada@example.com", "+ada@example.com")]
+    public void a_mailbox_is_one_whatever_is_added_to_its_name(string email, string mailbox) => Assert.Equal(mailbox, Emails.MailboxOf(email));
 
     [Fact]
     public void an_email_is_no_longer_than_mail_allows()
