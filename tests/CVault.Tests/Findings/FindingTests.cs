@@ -220,8 +220,7 @@ public sealed class FindingTests(Stack stack)
         for (var i = 0; i < 100; i++)
         {
             await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/servers/" + server, new { capacity = 100 + i });
-            await using var command = stack.Database.CreateCommand("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'cvault' and pid <> pg_backend_pid() and query like '%mt_doc_server%'");
-            await command.ExecuteNonQueryAsync();
+            await ExecuteAsync("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'cvault' and query like '%mt_doc_server%'");
         }
 
         await Stack.EventuallyAsync("the server answers", TimeSpan.FromSeconds(15), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers/" + server)) is { Status: HttpStatusCode.OK } view && view.Text("status") == "active");
