@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using CVault.Tests.Lab;
 
 namespace CVault.Tests.Api;
 
@@ -34,6 +35,9 @@ public sealed class ApiKeyTests(Stack stack)
         await Stack.EventuallyAsync("the calls are counted", TimeSpan.FromSeconds(15), async () => Of(await ListAsync(owner), tenant.ApiKey)["calls_this_month"]!.GetValue<long>() == 2);
         Assert.NotNull(Of(await ListAsync(owner), tenant.ApiKey)["last_used_at"]);
         Assert.Null(Of(await ListAsync(owner), tenant.PublishableKey)["last_used_at"]);
+        // The security log tells of a key's first use of the day, and of which key alone.
+        var uses = (await File.ReadAllLinesAsync(StackProcess.ApiLog)).Count(l => l.Contains("KeyUsed", StringComparison.Ordinal) && l.Contains(tenant.ApiKey, StringComparison.Ordinal));
+        Assert.InRange(uses, 1, 2); // Two of calls around midnight.
     }
 
     [Fact]
