@@ -61,6 +61,7 @@ public static class Services
         services.AddSingleton<ServerLinks>();
         services.AddHostedService(s => s.GetRequiredService<ServerLinks>());
         services.AddSingleton<IAgentFamily>(s => s.GetRequiredService<ServerLinks>());
+        services.AddSingleton<SessionNumbers>();
         services.AddSingleton(settings.LeaseRules);
         services.AddSingleton<FinishMoves>();
         services.AddHostedService(s => s.GetRequiredService<FinishMoves>());

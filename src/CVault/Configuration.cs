@@ -2,6 +2,7 @@ using CVault.Devices;
 using CVault.IpLeases;
 using CVault.Mail;
 using CVault.Members;
+using CVault.Metering;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -97,6 +98,7 @@ public static class Configuration
         events.MapEventType<ServerStatusChanged>("server_status_changed_v1");
         events.MapEventType<ServerSshMoved>("server_ssh_moved_v1");
         events.MapEventType<PeerMended>("peer_mended_v1");
+        events.MapEventType<UsageMetered>("usage_metered_v1");
     }
 
     /// <summary>The models that decisions are made on: written in the transaction of their events.</summary>
@@ -129,6 +131,7 @@ public static class Configuration
     private static void Tables(StoreOptions store)
     {
         store.Storage.ExtendedSchemaObjects.Add(new Sequence(Database.Named("peer_revision")));
+        store.Storage.ExtendedSchemaObjects.Add(SessionNumbers.Schema());
         store.Storage.ExtendedSchemaObjects.Add(DataKeys.Schema());
         store.Storage.ExtendedSchemaObjects.Add(LookupKey.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Quotas.Schema());
