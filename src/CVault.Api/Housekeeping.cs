@@ -1,11 +1,12 @@
 using CVault.Mail;
+using CVault.Metering;
 using CVault.Security;
 using Npgsql;
 
 namespace CVault.Api;
 
 /// <summary>Forgets what is past its promise.</summary>
-public sealed class Housekeeping(NpgsqlDataSource database, Mailer mailer, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
+public sealed class Housekeeping(NpgsqlDataSource database, Mailer mailer, Collector collector, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -21,6 +22,8 @@ public sealed class Housekeeping(NpgsqlDataSource database, Mailer mailer, TimeP
                 await Mails.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await SigningKeys.SweepAsync(database, time.GetUtcNow(), stoppingToken);
                 await SecurityFeed.SweepAsync(database, stoppingToken);
+                await PeerMeters.SweepAsync(database, time.GetUtcNow(), stoppingToken);
+                await collector.SettleLeftAsync(stoppingToken);
                 await mailer.SendLeftAsync(stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)

@@ -1,6 +1,7 @@
 using CVault.Devices;
 using CVault.Mail;
 using CVault.Members;
+using CVault.Metering;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -59,9 +60,14 @@ public static class Services
         services.AddSingleton<NodeSignals>();
         services.AddHostedService(s => s.GetRequiredService<NodeSignals>());
         services.AddSingleton<ServerLinks>();
+        services.AddSingleton<EndSessions>();
+        services.AddHostedService(s => s.GetRequiredService<EndSessions>());
+        services.AddSingleton<Collector>();
+        services.AddHostedService(s => s.GetRequiredService<Collector>());
         services.AddHostedService(s => s.GetRequiredService<ServerLinks>());
         services.AddSingleton<IAgentFamily>(s => s.GetRequiredService<ServerLinks>());
         services.AddSingleton<SessionNumbers>();
+        services.AddSingleton(settings.PassRules);
         services.AddSingleton(settings.LeaseRules);
         services.AddSingleton<FinishMoves>();
         services.AddHostedService(s => s.GetRequiredService<FinishMoves>());

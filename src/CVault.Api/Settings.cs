@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using CVault.IpLeases;
 using CVault.Mail;
+using CVault.Peers;
 using CVault.Security;
 using MimeKit;
 using Renci.SshNet;
@@ -36,6 +37,9 @@ public sealed record Settings
 
     /// <summary><c>CVAULT_LEASE_QUARANTINE</c>: seconds that a released address rests, 0 to 86,400; 300 when it is not set.</summary>
     public LeaseRules LeaseRules { get; init; } = LeaseRules.Default;
+
+    /// <summary><c>CVAULT_METER_INTERVAL</c>: seconds between two readings of a server's peers and counters, 1 to 300; 15 when it is not set.</summary>
+    public PassRules PassRules { get; init; } = PassRules.Default;
 
     /// <summary>
     /// <c>CVAULT_SMTP_URL</c>, without which no mail is sent; <c>CVAULT_MAIL_FROM</c>; and <c>CVAULT_PORTAL_URL</c>, to
@@ -91,6 +95,13 @@ public sealed record Settings
             quarantine = null;
         }
 
+        var passRules = PassRules.Default;
+        if (configuration["CVAULT_METER_INTERVAL"] is { Length: > 0 } every)
+        {
+            if (int.TryParse(every, System.Globalization.CultureInfo.InvariantCulture, out var interval) && interval is >= 1 and <= 300) passRules = new PassRules(TimeSpan.FromSeconds(interval));
+            else wrong.Add("CVAULT_METER_INTERVAL is a number of seconds from 1 to 300.");
+        }
+
         var perAddress = new AttemptRules();
         if (configuration["CVAULT_AUTH_PER_ADDRESS"] is { Length: > 0 } given)
         {
@@ -126,6 +137,7 @@ public sealed record Settings
             LeaseRules = string.IsNullOrWhiteSpace(quarantine) ? LeaseRules.Default : new LeaseRules(TimeSpan.FromSeconds(int.Parse(quarantine, System.Globalization.CultureInfo.InvariantCulture))),
             TrustedProxies = proxies,
             AttemptRules = perAddress,
+            PassRules = passRules,
             SshKey = Optional("CVAULT_SSH_KEY") is { Length: > 0 } ? Required("CVAULT_SSH_KEY", t => new PrivateKeyFile(new MemoryStream(System.Text.Encoding.ASCII.GetBytes(t + "\n")))) : null,
         };
         return wrong.Count == 0 ? settings : throw new SettingsException(wrong);

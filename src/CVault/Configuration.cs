@@ -99,6 +99,7 @@ public static class Configuration
         events.MapEventType<ServerSshMoved>("server_ssh_moved_v1");
         events.MapEventType<PeerMended>("peer_mended_v1");
         events.MapEventType<UsageMetered>("usage_metered_v1");
+        events.MapEventType<ServerRestarted>("server_restarted_v1");
     }
 
     /// <summary>The models that decisions are made on: written in the transaction of their events.</summary>
@@ -112,6 +113,8 @@ public static class Configuration
         store.Projections.Add(new ServerLoadProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new AddressPoolProjection(), ProjectionLifecycle.Inline);
         store.Projections.Add(new PeerProjection(), ProjectionLifecycle.Inline);
+        // After the peers: a device that connects may have just got its peer.
+        store.Projections.Add(new SessionMeters(), ProjectionLifecycle.Inline);
 
         store.Schema.For<MemberCredentials>().UniqueIndex(UniqueIndexType.DuplicatedField, MemberLoginIndex, TenancyScope.Global, c => c.LoginIndex!);
         store.Schema.For<MemberCredentials>().Duplicate(c => c.EmailIndex);
@@ -147,6 +150,8 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(PeerTable.Schema());
         store.Storage.ExtendedSchemaObjects.Add(PeerTable.LastCountersSchema());
         store.Storage.ExtendedSchemaObjects.Add(LinkLease.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(PeerMeters.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(PeerMeters.ServersSchema());
     }
 
     /// <summary>The rules of the database whose violation is an expected outcome, and what the caller is then told.</summary>

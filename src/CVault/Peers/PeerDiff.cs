@@ -2,6 +2,20 @@ using CVault.Servers;
 
 namespace CVault.Peers;
 
+/// <summary>How a peer was seen.</summary>
+public readonly record struct SeenPeer(long Fingerprint, long LastHandshake, long RxBytes, long TxBytes);
+
+/// <summary>A server's peers and counters at one moment, read under a link's epoch.</summary>
+/// <param name="Epoch">Of the link; null where the server has none any more.</param>
+/// <param name="Identity">Which boot and which interface counted; null where nothing was read.</param>
+public sealed record ServerReading(Guid ServerId, long? Epoch, ServerIdentity? Identity, IReadOnlyDictionary<PeerKey, SeenPeer> Peers);
+
+/// <param name="Interval">How often a server's peers are compared and its counters read.</param>
+public sealed record PassRules(TimeSpan Interval)
+{
+    public static readonly PassRules Default = new(TimeSpan.FromSeconds(15));
+}
+
 /// <summary>
 /// What a full pass saw of a server, against what it expected. Each peer costs a few bytes; the keys of those that are
 /// not as expected are all that has to be looked at again.
@@ -17,13 +31,16 @@ public sealed class PeerDiff
     /// <summary>How far a handshake must have moved on to be noted.</summary>
     private const long HandshakeStep = 3600;
 
-    private readonly Dictionary<PeerKey, (long Fingerprint, long LastHandshake)> seen;
+    private readonly Dictionary<PeerKey, SeenPeer> seen;
 
     /// <param name="about">How many peers there will be, if known.</param>
     public PeerDiff(int about = 0) => seen = new(about);
 
     /// <summary>How many peers the server has.</summary>
     public int There => seen.Count;
+
+    /// <summary>What the server has.</summary>
+    public IReadOnlyDictionary<PeerKey, SeenPeer> Seen => seen;
 
     /// <summary>Expected and not seen.</summary>
     public List<PeerKey> Missing { get; } = [];
@@ -40,7 +57,7 @@ public sealed class PeerDiff
     public bool IsEmpty => Missing.Count == 0 && Different.Count == 0 && Unknown.Count == 0;
 
     /// <summary>The server has it so.</summary>
-    public void See(in DumpedPeer peer) => seen[PeerKey.Parse(peer.PublicKey)] = (PeerFingerprint.Of(peer), peer.LastHandshake);
+    public void See(in DumpedPeer peer) => seen[PeerKey.Parse(peer.PublicKey)] = new SeenPeer(PeerFingerprint.Of(peer), peer.LastHandshake, peer.RxBytes, peer.TxBytes);
 
     public void Compare(IReadOnlyDictionary<PeerKey, ExpectedPeer> expected)
     {

@@ -14,11 +14,8 @@ namespace CVault.Peers;
 /// server has with all that it should have. It says nothing to the server but under its node's lease.
 /// </summary>
 public sealed class ServerLink(
-    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger, SecurityLog security)
+    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger, SecurityLog security, PassRules rules, Func<ServerReading, CancellationToken, Task> read)
 {
-    /// <summary>How often all peers are compared.</summary>
-    public static readonly TimeSpan FullPass = TimeSpan.FromSeconds(25);
-
     /// <summary>How often pending rows are looked for without being told: a wake-up may be lost.</summary>
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
 
@@ -142,7 +139,7 @@ public sealed class ServerLink(
                 {
                     passDue = false;
                     await PassAsync(connection, meant, cancellation);
-                    nextPass = time.GetUtcNow() + FullPass;
+                    nextPass = time.GetUtcNow() + rules.Interval;
                 }
                 else if (time.GetElapsedTime(lastExchange) > Probe)
                 {
@@ -231,9 +228,10 @@ public sealed class ServerLink(
         var (started, allocated) = (Stopwatch.GetTimestamp(), GC.GetTotalAllocatedBytes());
         var reading = PeerTable.ExpectedAsync(database, Server.Id, cancellation);
         var diff = new PeerDiff();
+        ServerIdentity identity;
         try
         {
-            await ExchangeAsync(() => connection.DumpAsync(diff.See));
+            identity = await ExchangeAsync(() => connection.DumpAsync(diff.See));
         }
         finally
         {
@@ -244,8 +242,23 @@ public sealed class ServerLink(
         diff.Compare(expected);
         var (elapsed, bytes) = (Stopwatch.GetElapsedTime(started), GC.GetTotalAllocatedBytes() - allocated);
         logger.LogDebug("Server {Server}: pass over {There} peers took {Milliseconds} ms, allocated {Bytes} bytes", Server.Name, diff.There, (long)elapsed.TotalMilliseconds, bytes);
+        // Before anything is mended: a peer that is missing here and added anew begins to count anew.
+        await TellAsync(new ServerReading(Server.Id, lease.Epoch, identity, diff.Seen), cancellation);
         if (diff.Handshakes.Count > 0) await PeerTable.NoteHandshakesAsync(database, Server.Id, diff.Handshakes, cancellation);
         if (!diff.IsEmpty) await MendAsync(connection, diff, nothingWanted: expected.Count == 0, meant, cancellation);
+    }
+
+    private async Task TellAsync(ServerReading reading, CancellationToken cancellation)
+    {
+        try
+        {
+            await read(reading, cancellation);
+        }
+        catch (Exception e) when (e is not (NpgsqlException or LeaseLostException or OperationCanceledException))
+        {
+            // Peers are kept right all the same; nothing is lost as long as the counters stand.
+            logger.LogError(e, "ALARM server {Server}: its counters could not be counted", Server.Name);
+        }
     }
 
     private async Task MendAsync(ServerConnection connection, PeerDiff diff, bool nothingWanted, bool meant, CancellationToken cancellation)

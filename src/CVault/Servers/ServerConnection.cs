@@ -117,7 +117,7 @@ public sealed class ServerConnection : IAsyncDisposable
     /// <summary>Adds, replaces and removes in one frame, all or nothing.</summary>
     /// <param name="add">Peers that should be exactly so.</param>
     /// <param name="remove">Public keys of peers that should be gone; unknown ones are no error.</param>
-    /// <returns>The last counters of those removed that the server still knows any of.</returns>
+    /// <returns>The last counters of those removed, and of those added that were removed before, that the server still knows any of.</returns>
     public async Task<IReadOnlyList<LastCounters>> ApplyAsync(IReadOnlyCollection<WantedPeer> add, IReadOnlyCollection<string> remove)
     {
         var frame = new StringBuilder();

@@ -8,14 +8,20 @@ public enum SessionStatus { Active, Disconnected }
 /// <param name="Number">What meter readings call it by; 0 for sessions of before there were any.</param>
 /// <param name="By"><c>connect</c>: the app said so. <c>handshake</c>: the tunnel came up without a word to the API.</param>
 /// <param name="At">When; null for the event's own time.</param>
-public sealed record SessionStarted(Guid UserId, Guid DeviceId, Guid ServerId, string Address, long Number = 0, string By = "connect", DateTimeOffset? At = null);
+public sealed record SessionStarted(Guid UserId, Guid DeviceId, Guid ServerId, string Address, long Number = 0, string By = SessionStarted.ByConnect, DateTimeOffset? At = null)
+{
+    public const string ByConnect = "connect", ByHandshake = "handshake";
+}
 
 /// <param name="Reason">
 /// <c>disconnected</c>, <c>superseded</c>, <c>timed_out</c> (no handshake for 180 s), <c>device_revoked</c>,
-/// <c>tenant_suspended</c>, <c>bandwidth_limit</c>, <c>server_drained</c> or <c>idle</c>.
+/// <c>peer_removed</c> (bytes that a removed peer left, of no session yet), <c>tenant_suspended</c>, <c>bandwidth_limit</c>, <c>server_drained</c> or <c>idle</c>.
 /// </param>
 /// <param name="At">When; null for the event's own time.</param>
-public sealed record SessionEnded(string Reason, DateTimeOffset? At = null);
+public sealed record SessionEnded(string Reason, DateTimeOffset? At = null)
+{
+    public const string TimedOut = "timed_out", PeerRemoved = "peer_removed", TenantSuspended = "tenant_suspended", BandwidthLimit = "bandwidth_limit";
+}
 
 /// <summary>One period of being connected.</summary>
 /// <param name="LiveDevice">The device while the session lasts, null afterwards: its unique index keeps one session a device.</param>

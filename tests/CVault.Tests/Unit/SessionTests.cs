@@ -33,7 +33,7 @@ public sealed class SessionTests
         Assert.Equal(("203.0.113.7", 51820, "us-east", "10.8.0.2", "connected"), (view.ServerIp, view.ServerPort, view.ServerRegion, view.AssignedIp, view.Status));
         Assert.Null(view.Config);
         Assert.Equal(new PeerChange(Samples.Server.Id, "DEVICE-KEY", Wanted: true), peer);
-        Assert.Equal([new SessionStarted(Samples.Device.UserId, Samples.Device.Id, Samples.Server.Id, "10.8.0.2")], recorded.Events);
+        Assert.Equal([new SessionStarted(Samples.Device.UserId, Samples.Device.Id, Samples.Server.Id, "10.8.0.2", 7)], recorded.Events);
         Assert.NotEmpty(recorded.EventsOf(view.SessionId));
         Assert.Empty(messages);
     }
@@ -55,7 +55,7 @@ public sealed class SessionTests
 
         Assert.Equal([new DeviceMoved(Samples.Device.Home!, new DeviceHome(Samples.OtherServer.Id, "10.9.0.7", "fd01::7"))], recorded.EventsOf(Samples.Device.Id));
         Assert.Equal([new SessionEnded("superseded")], recorded.EventsOf(SessionId));
-        Assert.Equal([new SessionStarted(Samples.Device.UserId, Samples.Device.Id, Samples.OtherServer.Id, "10.9.0.7")], recorded.EventsOf(view.SessionId));
+        Assert.Equal([new SessionStarted(Samples.Device.UserId, Samples.Device.Id, Samples.OtherServer.Id, "10.9.0.7", 7)], recorded.EventsOf(view.SessionId));
         Assert.Equal([new IpLeased(Samples.OtherServer.Id, "10.9.0.7", "fd01::7", Samples.Tenant.Id, Samples.Device.Id)], recorded.EventsOf(IpLease.StreamId(Samples.OtherServer.Id, 7)));
         Assert.Empty(recorded.EventsOf(IpLease.StreamId(Samples.Server.Id, 2)));
         Assert.Equal([new ReconcileServer(Samples.OtherServer.Id), new MoveBegun(Samples.Device.Id)], messages);

@@ -1,0 +1,30 @@
+using CVault.Sessions;
+using JasperFx.Events;
+using Marten;
+using Marten.Events.Projections;
+
+namespace CVault.Metering;
+
+/// <summary>
+/// Tells a device's meter of the sessions that the API begins and ends, in the same transaction. Those that a reading
+/// begins write their own.
+/// </summary>
+public partial class SessionMeters : EventProjection
+{
+    private const string Meters = $"{Database.Schema}.peer_meters";
+
+    public void Project(IEvent<SessionStarted> e, IDocumentOperations operations)
+    {
+        if (e.Data.By != SessionStarted.ByConnect) return;
+        operations.QueueSqlCommand($"""
+            insert into {Meters} as m (server_id, public_key, tenant_id, user_id, device_id, incarnation, generation, state, rx_bytes, tx_bytes, handshake, session_id, session_number, session_live, session_at)
+            select server_id, public_key, tenant_id, user_id, device_id, '', 0, {(int)MeterState.Removed}, 0, 0, 0, ?, ?, true, now() from {Database.Schema}.peers where device_id = ? and server_id = ? and wanted
+            on conflict (server_id, public_key) do update set tenant_id = excluded.tenant_id, user_id = excluded.user_id, device_id = excluded.device_id, absorbs = false,
+              session_id = excluded.session_id, session_number = excluded.session_number, session_live = true, session_at = excluded.session_at, session_rx_bytes = 0, session_tx_bytes = 0
+            """, e.StreamId, e.Data.Number, e.Data.DeviceId, e.Data.ServerId);
+    }
+
+    public void Project(IEvent<SessionEnded> e, IDocumentOperations operations) => operations.QueueSqlCommand(
+        // A tunnel that has fallen silent and is heard again is a new session; one whose user has just said "disconnect" is not.
+        $"update {Meters} set session_live = false, absorbs = ? where session_id = ?", e.Data.Reason != SessionEnded.TimedOut, e.StreamId);
+}
