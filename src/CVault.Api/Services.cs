@@ -63,7 +63,7 @@ public static class Services
         services.AddSingleton<EndSessions>();
         services.AddHostedService(s => s.GetRequiredService<EndSessions>());
         services.AddSingleton<Collector>();
-        services.AddHostedService(s => s.GetRequiredService<Collector>());
+        services.AddSingleton<ReadingHeard>(s => s.GetRequiredService<Collector>().SweepAsync);
         services.AddHostedService(s => s.GetRequiredService<ServerLinks>());
         services.AddSingleton<IAgentFamily>(s => s.GetRequiredService<ServerLinks>());
         services.AddSingleton<SessionNumbers>();

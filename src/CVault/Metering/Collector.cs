@@ -3,7 +3,6 @@ using CVault.Sessions;
 using JasperFx;
 using Marten;
 using Marten.Exceptions;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -15,19 +14,10 @@ namespace CVault.Metering;
 /// a crash anywhere, or two collectors at once, neither loses nor doubles a byte that the server reported.
 /// </summary>
 public sealed class Collector(
-    ServerLinks links, IDocumentStore store, SessionNumbers numbers, EndSessions ending, TimeProvider time, ILogger<Collector> logger)
-    : IHostedService
+    IDocumentStore store, SessionNumbers numbers, EndSessions ending, TimeProvider time, ILogger<Collector> logger)
 {
     /// <summary>How often a sweep is begun anew, where a connect took a session's place while it was made.</summary>
     private const int Tries = 3;
-
-    public Task StartAsync(CancellationToken cancellationToken)
-    {
-        links.Read = SweepAsync;
-        return Task.CompletedTask;
-    }
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Counts what the last removals of retired servers left: nobody reads those any more.</summary>
     public async Task SettleLeftAsync(CancellationToken cancellation)

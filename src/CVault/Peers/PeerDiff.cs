@@ -10,6 +10,9 @@ public readonly record struct SeenPeer(long Fingerprint, long LastHandshake, lon
 /// <param name="Identity">Which boot and which interface counted; null where nothing was read.</param>
 public sealed record ServerReading(Guid ServerId, long? Epoch, ServerIdentity? Identity, IReadOnlyDictionary<PeerKey, SeenPeer> Peers);
 
+/// <summary>Hears every reading of a server; the pass goes on once it is done.</summary>
+public delegate Task ReadingHeard(ServerReading reading, CancellationToken cancellation);
+
 /// <param name="Interval">How often a server's peers are compared and its counters read.</param>
 public sealed record PassRules(TimeSpan Interval)
 {

@@ -14,7 +14,7 @@ namespace CVault.Peers;
 /// server has with all that it should have. It says nothing to the server but under its node's lease.
 /// </summary>
 public sealed class ServerLink(
-    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger, SecurityLog security, PassRules rules, Func<ServerReading, CancellationToken, Task> read)
+    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger, SecurityLog security, PassRules rules, ReadingHeard heard)
 {
     /// <summary>How often pending rows are looked for without being told: a wake-up may be lost.</summary>
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
@@ -252,7 +252,7 @@ public sealed class ServerLink(
     {
         try
         {
-            await read(reading, cancellation);
+            await heard(reading, cancellation);
         }
         catch (Exception e) when (e is not (NpgsqlException or LeaseLostException or OperationCanceledException))
         {
