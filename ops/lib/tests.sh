@@ -62,6 +62,8 @@ run_tests() {
   step dotnet test --project "$PROJECT" --configuration Release --no-build --no-progress \
     --results-directory "$results" --report-xunit-ctrf --report-xunit-ctrf-filename "$name.ctrf.json" "$@" || code=$?
   if [ -s "$report" ]; then
+    # A message with a NUL in it is written as it is, and no JSON any more.
+    tr -d '\000' <"$report" >"$report.new" && mv "$report.new" "$report"
     failed=$(jq '.results.summary.failed' "$report")
     PASSED=$((PASSED + $(jq '.results.summary.passed' "$report")))
     FAILED=$((FAILED + failed))

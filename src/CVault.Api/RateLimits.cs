@@ -30,7 +30,8 @@ public static class RateLimits
                     return;
                 }
 
-                calls.Count(tenant.Id, http.User.FindFirstValue(Actor.KeyClaim));
+                var key = http.User.FindFirstValue(Actor.KeyClaim);
+                if (calls.Count(tenant.Id, key)) log.Write(SecurityEvent.KeyUsed, http, ("key", key));
             }
 
             if (Authenticates(http.Request.Path))

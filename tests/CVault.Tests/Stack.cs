@@ -16,7 +16,9 @@ public sealed class Stack : IAsyncDisposable
     public Stack()
     {
         Http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 256, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(60) };
-        database = new Lazy<NpgsqlDataSource>(() => NpgsqlDataSource.Create(CVault.Database.ConnectionString(File.ReadAllText(Path.Combine(StateDir, "secrets", "database-url")).Trim())));
+        // By a name of its own: a test that ends the application's connections must not end the tests'.
+        database = new Lazy<NpgsqlDataSource>(() => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(
+            CVault.Database.ConnectionString(File.ReadAllText(Path.Combine(StateDir, "secrets", "database-url")).Trim())) { ApplicationName = "cvault-tests" }));
     }
 
     public HttpClient Http { get; }

@@ -57,11 +57,16 @@ public sealed class SigningKeys(MasterKey master, TimeProvider time)
         return table;
     }
 
-    /// <summary>The key that signs now.</summary>
+    /// <summary>
+    /// The key that signs now. While the next one is only published, that is the one it replaces, which verifies the longest
+    /// of those before: one that was replaced earlier, though made for a later moment, no longer verifies all that it would sign.
+    /// </summary>
     public SigningKey Current()
     {
         var now = time.GetUtcNow();
-        return keys.FirstOrDefault(k => k.SignsFrom <= now && k.VerifiesUntil is null) ?? keys.FirstOrDefault(k => k.SignsFrom <= now && k.Verifies(now)) ?? keys[0];
+        return keys.FirstOrDefault(k => k.SignsFrom <= now && k.VerifiesUntil is null)
+            ?? keys.Where(k => k.SignsFrom <= now && k.Verifies(now)).MaxBy(k => k.VerifiesUntil)
+            ?? keys[0];
     }
 
     public SigningKey? Find(string? kid) => keys.FirstOrDefault(k => k.Kid == kid && k.Verifies(time.GetUtcNow()));

@@ -19,6 +19,10 @@ public sealed class ApiCalls(NpgsqlDataSource database, TimeProvider time, ILogg
 
     private readonly ConcurrentDictionary<(Guid Tenant, DateOnly Day, string Key), (long Calls, DateTimeOffset Last)> counted = new();
 
+    /// <summary>Keys that were good for a call today, and so no more than there are.</summary>
+    private readonly ConcurrentDictionary<string, bool> usedToday = new(StringComparer.Ordinal);
+    private DateOnly today;
+
     /// <summary><c>key_id</c> is empty for calls that a token alone made.</summary>
     public static Table Schema()
     {
@@ -32,10 +36,16 @@ public sealed class ApiCalls(NpgsqlDataSource database, TimeProvider time, ILogg
     }
 
     /// <param name="keyId">Null for a call by a token alone.</param>
-    public void Count(Guid tenantId, string? keyId)
+    /// <returns>Whether it is the key's first call of the UTC day on this node, as far as it remembers.</returns>
+    public bool Count(Guid tenantId, string? keyId)
     {
         var now = time.GetUtcNow();
-        counted.AddOrUpdate((tenantId, DateOnly.FromDateTime(now.UtcDateTime), keyId ?? ""), static (_, now) => (1, now), static (_, n, now) => (n.Calls + 1, now), now);
+        var day = DateOnly.FromDateTime(now.UtcDateTime);
+        counted.AddOrUpdate((tenantId, day, keyId ?? ""), static (_, now) => (1, now), static (_, n, now) => (n.Calls + 1, now), now);
+        if (keyId is null) return false;
+        if (today != day) usedToday.Clear();
+        today = day;
+        return usedToday.TryAdd(keyId, true);
     }
 
     /// <summary>How the keys of the session's tenant were used: the last call of each, and how many there were in the calendar month (UTC).</summary>

@@ -8,7 +8,7 @@ using Microsoft.IdentityModel.Tokens;
 namespace CVault.Tests.Api;
 
 /// <summary>Row 29 of the reliability plan: a token that is anything but ours, untouched and for this purpose, opens nothing.</summary>
-public sealed class TokenTamperingTests(Stack stack)
+public sealed class TokenTamperingTests(Stack stack, ITestOutputHelper output)
 {
     private static readonly string[] Algorithms = ["none", "None", "NONE", "nOnE", "HS256", "HS384", "HS512", "RS256", "PS256", "ES384", "ES512", "EdDSA", "ES256K", "", "es256"];
     private static readonly string[] KeyIds = ["", "../../../../dev/null", "/etc/passwd", "' or 1=1 --", "http://127.0.0.1:1/key", "null", "0", "\0", new string('k', 4000)];
@@ -33,7 +33,7 @@ public sealed class TokenTamperingTests(Stack stack)
             answers[answer.Status] = answers.GetValueOrDefault(answer.Status) + 1;
         }
 
-        TestContext.Current.SendDiagnosticMessage("row 29: {0} mutations, {1}", mutations.Length, string.Join(", ", answers.Select(a => $"{(int)a.Key}: {a.Value}")));
+        output.WriteLine($"{mutations.Length} mutations, {string.Join(", ", answers.Select(a => $"{(int)a.Key}: {a.Value}"))}");
         (await CallAsync(tenant, user.AccessToken)).Is(HttpStatusCode.OK);
     }
 

@@ -5,7 +5,7 @@ namespace CVault.Tests.Api;
 
 /// <summary>What a node remembers of credentials: enough to ask nobody, and not for long.</summary>
 [Collection(Alone.Name)]
-public sealed class WarmCredentialTests(Stack stack)
+public sealed class WarmCredentialTests(Stack stack, ITestOutputHelper output)
 {
     /// <summary>Nothing that this answers with comes from the database.</summary>
     private const string AnswersFromMemory = "/api/v1/devices?limit=0";
@@ -29,7 +29,7 @@ public sealed class WarmCredentialTests(Stack stack)
 
         var start = Stopwatch.GetTimestamp();
         for (var i = 0; i < 50; i++) (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).IsProblem(400, "VALIDATION_FAILED");
-        TestContext.Current.SendDiagnosticMessage("50 warm requests while the credentials' tables are locked: {0:0} ms", Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+        output.WriteLine($"50 warm requests while the credentials' tables are locked: {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0} ms");
 
         var waiting = cold.SendAsync(HttpMethod.Get, AnswersFromMemory);
         await Task.Delay(300);

@@ -220,8 +220,7 @@ public sealed class FindingTests(Stack stack)
         for (var i = 0; i < 100; i++)
         {
             await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/servers/" + server, new { capacity = 100 + i });
-            await using var command = stack.Database.CreateCommand("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'cvault' and pid <> pg_backend_pid() and query like '%mt_doc_server%'");
-            await command.ExecuteNonQueryAsync();
+            await ExecuteAsync("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'cvault' and query like '%mt_doc_server%'");
         }
 
         await Stack.EventuallyAsync("the server answers", TimeSpan.FromSeconds(15), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers/" + server)) is { Status: HttpStatusCode.OK } view && view.Text("status") == "active");
@@ -311,6 +310,25 @@ public sealed class FindingTests(Stack stack)
         }
 
         Assert.Equal("pending", (await registering).Is(HttpStatusCode.Created).Text("peer_status"));
+    }
+
+    [Fact]
+    public async Task f016_a_key_that_was_replaced_before_its_time_never_signs()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var first = await SignsAsync();
+        var early = (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/signing-keys")).Is(HttpStatusCode.Created);
+        (await stack.AsOperatorAsync(HttpMethod.Delete, "/admin/signing-keys/" + first)).Is(HttpStatusCode.OK);
+        var second = await SignsAsync();
+        Assert.DoesNotContain(second, new[] { first, early.Text("kid") });
+
+        while (DateTimeOffset.UtcNow <= DateTimeOffset.Parse(early.Text("signs_from"))) await Task.Delay(200);
+        Assert.Equal(second, await SignsAsync());
+        var next = (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/signing-keys")).Is(HttpStatusCode.Created);
+        var signs = await SignsAsync();
+        Assert.True(signs == second || DateTimeOffset.UtcNow >= DateTimeOffset.Parse(next.Text("signs_from")), $"{signs} signs, which was replaced by {second}.");
+
+        async Task<string> SignsAsync() => new Microsoft.IdentityModel.JsonWebTokens.JsonWebToken((await tenant.NewUserAsync()).AccessToken).Kid;
     }
 
     private async Task<string> NewServerAsync(string region, string name)

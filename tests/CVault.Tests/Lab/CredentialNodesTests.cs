@@ -5,7 +5,7 @@ namespace CVault.Tests.Lab;
 
 /// <summary>What one node is told of a credential holds on three, within five seconds.</summary>
 [Collection(Alone.Name)]
-public sealed class CredentialNodesTests(Stack stack)
+public sealed class CredentialNodesTests(Stack stack, ITestOutputHelper output)
 {
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
@@ -80,7 +80,7 @@ public sealed class CredentialNodesTests(Stack stack)
         await Task.WhenAll(nodes.Select(async node =>
         {
             await Stack.EventuallyAsync($"{node} refuses {what}", Soon, async () => (await CallAsync(node, user)).Code == code);
-            TestContext.Current.SendDiagnosticMessage("{0}: refused by {1} after {2:0} ms", what, node, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            output.WriteLine($"{what}: refused by {node} after {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0} ms");
             Assert.True(Stopwatch.GetElapsedTime(start) < Soon, $"{node} took too long to refuse {what}.");
         }));
     }

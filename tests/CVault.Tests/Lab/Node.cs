@@ -44,19 +44,29 @@ public sealed class Node : IAsyncDisposable
         start.Environment.Clear();
         foreach (var (key, value) in given) start.Environment[key] = value;
         var node = new Node(Process.Start(start)!, name, port);
-        await Stack.EventuallyAsync($"{name} answers", TimeSpan.FromSeconds(60), async () =>
+        try
         {
-            Assert.False(node.process.HasExited, $"{name} ended: see {log}");
-            try
+            // A busy machine takes its time to start one; and none that started too late stays for the tests after this.
+            await Stack.EventuallyAsync($"{name} answers", TimeSpan.FromMinutes(3), async () =>
             {
-                using var live = await stack.Http.GetAsync(new Uri(node.Url, "/health/live"));
-                return live.StatusCode == HttpStatusCode.OK;
-            }
-            catch (HttpRequestException)
-            {
-                return false;
-            }
-        });
+                Assert.False(node.process.HasExited, $"{name} ended: see {log}");
+                try
+                {
+                    using var live = await stack.Http.GetAsync(new Uri(node.Url, "/health/live"));
+                    return live.StatusCode == HttpStatusCode.OK;
+                }
+                catch (HttpRequestException)
+                {
+                    return false;
+                }
+            });
+        }
+        catch
+        {
+            await node.DisposeAsync();
+            throw;
+        }
+
         return node;
     }
 

@@ -130,7 +130,7 @@ public sealed class SecretsTests(Stack stack)
         {
             try
             {
-                Look(File.ReadAllText($"/proc/{pid}/environ"), $"the environment of {StackProcess.NameOf(pid)}", found);
+                foreach (var variable in File.ReadAllText($"/proc/{pid}/environ").Split('\0')) Look(variable, $"the environment of {StackProcess.NameOf(pid)}", found);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

@@ -11,9 +11,9 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
     private static readonly TimeSpan Noticed = TimeSpan.FromSeconds(15), Healed = TimeSpan.FromSeconds(15);
 
     /// <summary>
-    /// Row 15 of the plan: one server's management cut both ways, under load, until 6 s after that was noticed and at full
-    /// size for 60 s at least. From when it is noticed nobody waits for that server: 99 of 100 registrations are answered
-    /// within a second.
+    /// Row 15 of the plan: one server's management cut both ways, under load, until 1,500 answers after that was noticed (or
+    /// 45 s) and at full size for 60 s at least. From when it is noticed nobody waits for that server: 99 of 100 registrations
+    /// are answered within a second. Of so many, since all eight clients wait when the machine stands still once.
     /// </summary>
     [Fact]
     public async Task a_server_cut_off_leaves_changes_pending_gets_no_new_devices_and_catches_up_by_itself()
@@ -44,7 +44,11 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
             var elsewhere = await TimedAsync(() => user.RegisterDeviceAsync("Anywhere"));
             Assert.Equal(("live", "eu-west"), (elsewhere.Is(HttpStatusCode.Created).Text("peer_status"), elsewhere.Text("server_region")));
             (await TimedAsync(() => user.RegisterDeviceAsync("There", "us-east"))).IsProblem(503, "SERVER_UNAVAILABLE");
-            while (Stopwatch.GetElapsedTime(noticed) < TimeSpan.FromSeconds(6) || Stopwatch.GetElapsedTime(cut) < Size.Seconds(0, 60)) await Task.Delay(100);
+            while (Stopwatch.GetElapsedTime(noticed) < TimeSpan.FromSeconds(6) || Stopwatch.GetElapsedTime(cut) < Size.Seconds(0, 60)
+                || (Stopwatch.GetElapsedTime(noticed) < TimeSpan.FromSeconds(45) && load.Attempts.Count(a => a.Begun >= noticed) < 1500))
+            {
+                await Task.Delay(100);
+            }
         }
         finally
         {
@@ -63,7 +67,7 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
         await HealthyAsync();
 
         var (before, after) = (load.Attempts.Where(a => a.Within(cut, noticed)).ToArray(), load.Attempts.Where(a => a.Within(noticed, healed)).ToArray());
-        output.WriteLine($"noticed {Stopwatch.GetElapsedTime(cut, noticed).TotalSeconds:0.0} s after the cut: until then {before.Length} answers, p99 {Load.P99(before).TotalMilliseconds:0} ms; after it {after.Length} answers, p99 {Load.P99(after).TotalMilliseconds:0} ms, the last {after.Max(a => a.Took).TotalMilliseconds:0} ms; {load}");
+        output.WriteLine($"noticed {Stopwatch.GetElapsedTime(cut, noticed).TotalSeconds:0.0} s after the cut: until then {before.Length} answers, p99 {Load.P99(before).TotalMilliseconds:0} ms; after it {after.Length} answers, p99 {Load.P99(after).TotalMilliseconds:0} ms, the last {after.Max(a => a.Took).TotalMilliseconds:0} ms, {after.Count(a => a.Took > TimeSpan.FromSeconds(1))} over a second; {load}");
         Assert.True(after.Length >= 100 && after.All(a => a.Outcome == Outcome.Ok), $"Of {after.Length} requests some were not answered 201.");
         Assert.InRange(Load.P99(after), TimeSpan.Zero, TimeSpan.FromSeconds(1));
         load.IsConsistent();
