@@ -1,6 +1,7 @@
 using CVault.Devices;
 using CVault.Mail;
 using CVault.Members;
+using CVault.Metering;
 using CVault.Peers;
 using CVault.Security;
 using CVault.Servers;
@@ -69,6 +70,7 @@ public static class Services
         services.AddHostedService(s => s.GetRequiredService<DrainServers>());
         services.AddSingleton<ParkIdle>();
         services.AddHostedService(s => s.GetRequiredService<ParkIdle>());
+        services.AddHostedService<EnforceBandwidth>();
         services.AddSingleton(settings.Mail);
         services.AddSingleton<Mailer>();
         services.AddHostedService(s => s.GetRequiredService<Mailer>());
