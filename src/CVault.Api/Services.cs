@@ -75,6 +75,7 @@ public static class Services
         services.AddHostedService(s => s.GetRequiredService<DrainServers>());
         services.AddSingleton<ParkIdle>();
         services.AddHostedService(s => s.GetRequiredService<ParkIdle>());
+        services.AddHostedService<EnforceBandwidth>();
         services.AddSingleton(settings.Mail);
         services.AddSingleton<Mailer>();
         services.AddHostedService(s => s.GetRequiredService<Mailer>());

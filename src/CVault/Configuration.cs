@@ -69,6 +69,9 @@ public static class Configuration
         events.MapEventType<TenantSettingsChanged>("tenant_settings_changed_v1");
         events.MapEventType<TenantSuspended>("tenant_suspended_v1");
         events.MapEventType<TenantReinstated>("tenant_reinstated_v1");
+        events.MapEventType<BandwidthWarned>("bandwidth_warned_v1");
+        events.MapEventType<BandwidthExhausted>("bandwidth_exhausted_v1");
+        events.MapEventType<BandwidthRestored>("bandwidth_restored_v1");
         events.MapEventType<TenantContactChanged>("tenant_contact_changed_v1");
         events.MapEventType<MemberJoined>("member_joined_v1");
         events.MapEventType<MemberEmailVerified>("member_email_verified_v1");
@@ -140,6 +143,7 @@ public static class Configuration
         store.Storage.ExtendedSchemaObjects.Add(Quotas.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Idempotency.Schema());
         store.Storage.ExtendedSchemaObjects.Add(ApiCalls.Schema());
+        store.Storage.ExtendedSchemaObjects.Add(Bandwidth.Schema());
         store.Storage.ExtendedSchemaObjects.Add(RefreshToken.Schema());
         store.Storage.ExtendedSchemaObjects.Add(OneTimeTokens.Schema());
         store.Storage.ExtendedSchemaObjects.Add(Mails.Schema());

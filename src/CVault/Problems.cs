@@ -16,6 +16,7 @@ public static class Problems
     public static ProblemDetails TenantSuspended() => Of(403, "TENANT_SUSPENDED", "The account of this business is suspended.");
     public static ProblemDetails EmailUnverified() => Of(403, "EMAIL_UNVERIFIED", "The owner has yet to verify their email: the link is in the mail that was sent at sign-up.");
     public static ProblemDetails UserLimitExceeded() => Of(403, "USER_LIMIT_EXCEEDED", "The tenant has as many users as its plan allows.");
+    public static ProblemDetails BandwidthLimitExceeded() => Of(403, "BANDWIDTH_LIMIT_EXCEEDED", "The business has moved as many bytes this month as its plan allows.");
     public static ProblemDetails DeviceLimitExceeded() => Of(403, "DEVICE_LIMIT_EXCEEDED", "The user has as many devices as the tenant allows.");
 
     /// <summary>Unknown, another tenant's, another user's or revoked: always these same bytes, so that nobody can tell which.</summary>

@@ -5,6 +5,7 @@ using Marten;
 using Marten.Exceptions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Wolverine.Runtime;
 
 namespace CVault.Metering;
 
@@ -14,7 +15,7 @@ namespace CVault.Metering;
 /// a crash anywhere, or two collectors at once, neither loses nor doubles a byte that the server reported.
 /// </summary>
 public sealed class Collector(
-    IDocumentStore store, SessionNumbers numbers, EndSessions ending, TimeProvider time, ILogger<Collector> logger)
+    IDocumentStore store, SessionNumbers numbers, EndSessions ending, IWolverineRuntime wolverine, TimeProvider time, ILogger<Collector> logger)
 {
     /// <summary>How often a sweep is begun anew, where a connect took a session's place while it was made.</summary>
     private const int Tries = 3;
@@ -88,12 +89,16 @@ public sealed class Collector(
             session.ForTenant(begun.TenantId).Events.StartStream<Session>(begun.SessionId, events);
         }
 
+        var moved = new List<(string, DateTimeOffset, DateTimeOffset, long, long)>();
         foreach (var (tenantId, samples) in sweep.SamplesByTenant())
         {
+            moved.Add((tenantId, sweep.From, at, samples.RxBytes, samples.TxBytes));
             session.ForTenant(tenantId).Events.Append(UsageMetered.StreamOf(tenantId, reading.ServerId, at), new UsageMetered(reading.ServerId, sweep.From, at, samples));
         }
 
+        var changed = await BandwidthQuota.AddAsync(session, moved, cancellation);
         await session.SaveChangesAsync(cancellation);
         ending.Wake();
+        foreach (var tenant in changed) await new MessageBus(wolverine).PublishAsync(new TenantAccessChanged(tenant));
     }
 }

@@ -3,8 +3,10 @@ using CVault.Devices;
 using CVault.IpLeases;
 using CVault.Security;
 using CVault.Servers;
+using CVault.Tenants;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Wolverine;
 using Wolverine.Http;
@@ -66,8 +68,9 @@ public static class ConnectEndpoint
     }
 
     public static async Task<(Connection?, ProblemDetails)> LoadAsync(
-        Connect command, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, SessionNumbers numbers, TimeProvider time, CancellationToken cancellation)
+        Connect command, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, SessionNumbers numbers, TimeProvider time, CancellationToken cancellation)
     {
+        if (TenantAuthentication.TenantOf(http).OverBandwidth) return (null, Problems.BandwidthLimitExceeded());
         var deviceId = command.DeviceId!.Value;
         if (deviceId == Guid.Empty) return (null, Problems.NotFound());
         // Owned, and locked against a revocation or another connect until this one has committed.

@@ -24,6 +24,8 @@ public sealed record SettingsView
 
     /// <summary>Decimal gigabytes a month; null is unlimited.</summary>
     public required int? BandwidthLimitGb { get; init; }
+    /// <summary>Whether all of that was moved this month (UTC): then there are no tunnels until the next, or a higher limit.</summary>
+    public required bool OverBandwidth { get; init; }
     public required int? UserLimit { get; init; }
     public required int MaxDevicesPerUser { get; init; }
     public required int? RequestsPerMinute { get; init; }
@@ -51,7 +53,7 @@ public sealed record SettingsView
         return new SettingsView
         {
             TenantId = view.Id, Name = view.Name, ContactEmail = tenant.ContactEmail is { } email ? key?.Open(Emails.Purpose, email) : null, Status = view.Status,
-            BandwidthLimitGb = view.BandwidthLimitGb, UserLimit = view.UserLimit, MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute,
+            BandwidthLimitGb = view.BandwidthLimitGb, OverBandwidth = view.OverBandwidth, UserLimit = view.UserLimit, MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute,
             LeasePolicy = view.LeasePolicy, LeaseIdleDays = view.LeaseIdleDays, KeyCustody = view.KeyCustody, EmailVerification = view.EmailVerification, WhitelabelConfig = view.WhitelabelConfig, EmailVerified = tenant.Verified,
         };
     }

@@ -48,6 +48,13 @@ public sealed record TenantSettings(
 {
     public const int DefaultRequestsPerMinute = 100, DefaultRequestsBurst = 20;
 
+    /// <summary>Gigabytes are decimal.</summary>
+    public const long BytesPerGb = 1_000_000_000;
+
+    /// <summary>Bytes a calendar month (UTC); null is unlimited, 0 is none.</summary>
+    [JsonIgnore]
+    public long? BandwidthLimitBytes => BandwidthLimitGb * BytesPerGb;
+
     /// <summary>The limit of the tenant's requests, over all nodes together.</summary>
     [JsonIgnore]
     public Security.LimitRule RequestLimit => new(RequestsPerMinute ?? DefaultRequestsPerMinute, RequestsBurst, 60);
@@ -107,6 +114,9 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
     [JsonIgnore]
     public bool Verified => !Unverified;
 
+    /// <summary>Whether it moved all that it may move this month: then it has no tunnels, and all else goes on.</summary>
+    public bool OverBandwidth { get; init; }
+
     /// <summary>Whom to write to about the account; null for nobody.</summary>
     public Sealed? ContactEmail { get; init; }
 
@@ -132,6 +142,12 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
     public Tenant Apply(TenantSuspended _) => this with { Status = TenantStatus.Suspended };
 
     public Tenant Apply(TenantReinstated e) => this with { Status = e.Status };
+
+    public Tenant Apply(BandwidthWarned _) => this;
+
+    public Tenant Apply(BandwidthExhausted _) => this with { OverBandwidth = true };
+
+    public Tenant Apply(BandwidthRestored _) => this with { OverBandwidth = false };
 
     public Tenant Apply(IEvent<ApiKeyIssued> e) => this with
     {
@@ -176,4 +192,8 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
 
     [JsonIgnore]
     public bool IsSuspended => Status == TenantStatus.Suspended;
+
+    /// <summary>Whether its peers are on the servers.</summary>
+    [JsonIgnore]
+    public bool HasTunnels => !IsSuspended && !OverBandwidth;
 }

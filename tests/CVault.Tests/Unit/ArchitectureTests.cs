@@ -55,6 +55,7 @@ public sealed class ArchitectureTests
         ["CVault.Peers.FinishMoves"] = "Finds what is due in all tenants, then works in one.",
         ["CVault.Metering.PeerMeters"] = "The sweep.",
         ["CVault.Metering.EndSessions"] = "Finds what is due in all tenants, then works in one.",
+        ["CVault.Metering.EnforceBandwidth"] = "Finds what is due in all tenants, then works in one.",
         ["CVault.PeerConfirmations"] = "Looks whether a peer of a request's own change is live, by server and key.",
         ["CVault.Servers.ServerLoad"] = "Servers are the platform's.",
         ["CVault.Security.LookupKey"] = "The platform's key.",
