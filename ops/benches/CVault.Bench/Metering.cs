@@ -32,8 +32,7 @@ public sealed class Metering(Stack stack, int peers, int rounds)
     public async Task<string> RunAsync()
     {
         var serverId = await stack.ServerIdAsync("vpn1");
-        var server = (await stack.AsOperatorAsync(HttpMethod.Get, $"/admin/servers/{serverId}"))!;
-        var hostKey = await stack.QueryAsync("select data -> 'ssh' ->> 'hostKey' from cvault.mt_doc_server where id = $1", serverId);
+        var ssh = System.Text.Json.Nodes.JsonNode.Parse(await stack.QueryAsync("select data ->> 'ssh' from cvault.mt_doc_server where id = $1", serverId))!;
         using (var api = Process.GetProcessById(Stack.Pid("api")))
         {
             api.Kill();
@@ -52,7 +51,7 @@ public sealed class Metering(Stack stack, int peers, int rounds)
 
         Console.Error.WriteLine($"    {peers:N0} peers to the server and to the database");
         await using var connection = new ServerConnection(await SshChannel.OpenAsync(
-            server["ssh"]!["host"]!.ToString(), (int)server["ssh"]!["port"]!, server["ssh"]!["user"]!.ToString(), hostKey, new PrivateKeyFile(Path.Combine(Stack.StateDir, "secrets", "ssh-key")), CancellationToken.None), TimeSpan.FromMinutes(2));
+            ssh["host"]!.ToString(), (int)ssh["port"]!, ssh["user"]!.ToString(), ssh["hostKey"]!.ToString(), new PrivateKeyFile(Path.Combine(Stack.StateDir, "secrets", "ssh-key")), CancellationToken.None), TimeSpan.FromMinutes(2));
         await connection.OwnAsync(epoch);
         var wanted = Enumerable.Range(0, peers).Select(i => new WantedPeer(Random(), Random(), PoolAddress(i))).ToArray();
         await connection.SyncAsync(wanted);
