@@ -24,6 +24,8 @@ public static class BandwidthQuota
         IDocumentSession session, IReadOnlyList<(string TenantId, DateTimeOffset From, DateTimeOffset To, long RxBytes, long TxBytes)> moved, CancellationToken cancellation)
     {
         if (moved.Count == 0) return [];
+        // Marten commits only a session that has something to save, and sums that say nothing are to be kept too.
+        session.QueueSqlCommand("select 1");
         var changed = new List<Guid>();
         foreach (var uses in (await SumAsync(session, moved, cancellation)).GroupBy(u => u.TenantId))
         {

@@ -150,6 +150,21 @@ public sealed class BandwidthTests(Stack stack) : IAsyncDisposable
     }
 
     [Fact]
+    public async Task a_limit_that_changes_while_bytes_are_added_is_decided_on_with_them()
+    {
+        var (tenant, _) = await WithDeviceAsync(new { bandwidth_limit_gb = 1 });
+        await using var session = store.LightweightSession(StorageConstants.DefaultTenantId);
+        await session.BeginTransactionAsync(Cancellation);
+        Assert.Single(await BandwidthQuota.AddAsync(session, [Moved(tenant, 2 * Gb)], Cancellation));
+        var raising = PatchAsync(tenant, new { bandwidth_limit_gb = 3 });
+        Assert.NotSame(raising, await Task.WhenAny(raising, Task.Delay(500, Cancellation)));
+        await session.SaveChangesAsync(Cancellation);
+        Assert.Equal("false", (await raising).Text("over_bandwidth"));
+        Assert.Equal(["80", "100", "over", "limit_raised"], await SaidAsync(tenant));
+        Assert.Equal([false], await SuspendedAsync(tenant));
+    }
+
+    [Fact]
     public async Task what_rolls_back_was_never_added_nor_said()
     {
         var tenant = await stack.NewTenantAsync(new { bandwidth_limit_gb = 1 });

@@ -82,12 +82,12 @@ public sealed class BandwidthTests
     [Fact]
     public void a_changed_limit_is_decided_on_in_the_same_change()
     {
-        var (reply, events, _, messages) = UpdateTenant.Patch(TenantChangesTests.Of("""{"bandwidth_limit_gb":5}"""), Limited, new BandwidthUse(March, 5 * Gb));
+        var (reply, events, messages) = UpdateTenant.Answer(TenantChangesTests.Of("""{"bandwidth_limit_gb":5}"""), Limited, new BandwidthUse(March, 5 * Gb));
         Assert.True(Assert.IsType<TenantView>(reply.Body).OverBandwidth);
         Assert.Equal([new TenantSettingsChanged(new TenantSettings(BandwidthLimitGb: 5)), new BandwidthWarned(March, 80, 5 * Gb, 5 * Gb), new BandwidthWarned(March, 100, 5 * Gb, 5 * Gb), new BandwidthExhausted(March, 5 * Gb, 5 * Gb)], events);
         Assert.Equal([new TenantAccessChanged(Limited.Id)], messages);
 
-        (reply, events, _, messages) = UpdateTenant.Patch(TenantChangesTests.Of("""{"bandwidth_limit_gb":null}"""), Over, new BandwidthUse(March, 10 * Gb, 100, 10 * Gb));
+        (reply, events, messages) = UpdateTenant.Answer(TenantChangesTests.Of("""{"bandwidth_limit_gb":null}"""), Over, new BandwidthUse(March, 10 * Gb, 100, 10 * Gb));
         Assert.False(Assert.IsType<TenantView>(reply.Body).OverBandwidth);
         Assert.Equal([new TenantSettingsChanged(new TenantSettings()), new BandwidthRestored("limit_raised")], events);
         Assert.Equal([new TenantAccessChanged(Limited.Id)], messages);
