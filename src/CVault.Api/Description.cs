@@ -14,7 +14,7 @@ namespace CVault.Api;
 public static partial class Description
 {
     private const string Key = "api_key", Secret = "api_secret", User = "user_token", Member = "member_token", Operator = "operator_token";
-    private static readonly string[] Tags = ["Authentication", "Users", "Devices", "Connection", "Servers", "Tenant", "Operator", "Platform"];
+    private static readonly string[] Tags = ["Authentication", "Users", "Devices", "Connection", "Servers", "Usage", "Tenant", "Operator", "Platform"];
     private static readonly string[] Inner = ["IResult", "Reply", "PeerChange", "ProblemDetails", "JsonElement"];
     private static readonly string[] Limits = ["bandwidth_limit_gb", "user_limit", "requests_per_minute", "lease_idle_days"];
 

@@ -1,5 +1,6 @@
 using CVault;
 using CVault.Api;
+using CVault.Projections;
 using CVault.Tenants;
 using JasperFx;
 using JasperFx.CodeGeneration;
@@ -41,11 +42,13 @@ builder.Services
     .ApplyAllDatabaseChangesOnStartup();
 // After Marten: hosted services start in this order, and ours need the tables.
 builder.Services.AddCVault(settings);
+builder.Services.AddProjections();
 
 builder.Host.UseWolverine(wolverine =>
 {
     wolverine.ServiceName = "cvault";
     wolverine.ApplicationAssembly = typeof(Configuration).Assembly;
+    wolverine.Discovery.IncludeAssembly(typeof(ReadModel).Assembly);
     // Any number of these processes on one PostgreSQL. A dead one is noticed after StaleNodeTimeout, and what it kept
     // goes to the others with the next evaluation; a lease (LinkLease) sees to it that nothing is kept twice meanwhile.
     wolverine.Durability.Mode = DurabilityMode.Balanced;
@@ -65,6 +68,7 @@ builder.Host.UseWolverine(wolverine =>
     wolverine.CodeGeneration.TypeLoadMode = TypeLoadMode.Dynamic;
     wolverine.CodeGeneration.ReferenceAssembly(typeof(Wolverine.Http.Marten.AggregateAttribute).Assembly);
     wolverine.CodeGeneration.ReferenceAssembly(typeof(MessageLines).Assembly);
+    wolverine.CodeGeneration.ReferenceAssembly(typeof(ReadModel).Assembly);
 
     // Wake-ups carry nothing that the rows do not say: losing one costs at most a second (ServerLink.Glance).
     wolverine.LocalQueueFor<ReconcileServer>().BufferedInMemory();

@@ -26,6 +26,7 @@ var report = args[0] switch
 {
     "authentication" => await new Authentication(new Stack(), quick ? 2 : 8, concurrency).RunAsync(),
     "metering" => await new Metering(new Stack(), quick ? 1_000 : 50_000, quick ? 5 : 20).RunAsync(),
+    "projections" => await new ProjectionsBench(new Stack(), quick, concurrency).RunAsync(),
     _ => await new Provisioning(new Stack(), options).RunAsync(),
 };
 Console.WriteLine(report);

@@ -16,8 +16,8 @@ namespace CVault.Tests.Unit;
 /// <summary>The rules of the house. Each failure says what stands where it may not, and why.</summary>
 public sealed class ArchitectureTests
 {
-    private static readonly System.Reflection.Assembly Core = typeof(Configuration).Assembly, Api = typeof(Program).Assembly;
-    private static readonly Lazy<Architecture> Code = new(() => new ArchLoader().LoadAssemblies(Core, Api, typeof(ArchitectureTests).Assembly).Build());
+    private static readonly System.Reflection.Assembly Core = typeof(Configuration).Assembly, Api = typeof(Program).Assembly, ReadModels = typeof(Projections.ReadModel).Assembly;
+    private static readonly Lazy<Architecture> Code = new(() => new ArchLoader().LoadAssemblies(Core, ReadModels, Api, typeof(ArchitectureTests).Assembly).Build());
 
     /// <summary>What each slice may read: what stands to its left (ops/decisions/0001). All may read the root and Security.</summary>
     private static readonly Dictionary<string, string[]> Left = new()
@@ -70,6 +70,12 @@ public sealed class ArchitectureTests
         ["CVault.Security.RefreshToken"] = "Revokes a family outside the request's transaction, by hash and tenant; and the sweep.",
         ["CVault.Security.OneTimeTokens"] = "The sweep. Spending one names its hash, and the tenant where the caller's is known.",
         ["CVault.Mail.Mails"] = "Mails that wait, by id; no tenant's.",
+        ["CVault.Projections.EventFeed"] = "Reads the events of all tenants, in their order.",
+        ["CVault.Projections.Applier"] = "Writes what it read, under the tenant of each event.",
+        ["CVault.Projections.Projector"] = "Holds the lock of who leads, and hears other nodes.",
+        ["CVault.Projections.Rebuild"] = "Fills another set of tables from the events of all tenants.",
+        ["CVault.Projections.ReadModelRow"] = "How far each model is; no tenant's.",
+        ["CVault.Projections.ReadModelTables"] = "The read models' schema.",
         ["CVault.Api.Startup"] = "The schema.",
         ["CVault.Api.Doctor"] = "Counts and looks at the schema.",
         ["CVault.Api.Health"] = "Counts servers.",
@@ -77,6 +83,7 @@ public sealed class ArchitectureTests
 
     [Theory]
     [InlineData("CVault", "")]
+    [InlineData("CVault.Projections", "CVault")]
     [InlineData("CVault.Api", "CVault CVault.Projections")]
     public void projects_refer_one_way(string project, string mayRefer)
     {
@@ -237,7 +244,7 @@ public sealed class ArchitectureTests
                 && !call.TargetMember.Name.Contains("(System.String", StringComparison.Ordinal))
         select (Owner(type.FullName), what);
 
-    private static IEnumerable<MethodInfo> Endpoints() => Core.GetTypes().Concat(Api.GetTypes())
+    private static IEnumerable<MethodInfo> Endpoints() => Core.GetTypes().Concat(ReadModels.GetTypes()).Concat(Api.GetTypes())
         .SelectMany(t => t.GetMethods()).Where(m => m.GetCustomAttribute<WolverineHttpMethodAttribute>() is not null);
 
     private static (Type Type, string Name)[] Events()
