@@ -15,7 +15,7 @@ public sealed record ServerChanged(Guid ServerId);
 /// <param name="ServerId">The server.</param>
 public sealed record DrainBegun(Guid ServerId);
 
-/// <summary>A tenant was suspended or taken back, so its peers leave or return to every server that has them.</summary>
+/// <summary>A tenant was suspended or taken back, or used up its bandwidth or has some again, so its peers leave or return to every server that has them.</summary>
 /// <param name="TenantId">The tenant.</param>
 public sealed record TenantAccessChanged(Guid TenantId);
 
