@@ -1,4 +1,3 @@
-using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -10,9 +9,6 @@ namespace CVault.Projections;
 /// </summary>
 internal sealed class Applier(NpgsqlDataSource database, ReadModel model, TableNames tables, ILogger logger)
 {
-    private static readonly Meter Meter = new("CVault.Projections");
-    private static readonly Counter<long> Applied = Meter.CreateCounter<long>("cvault_read_model_events_applied"), SetAside = Meter.CreateCounter<long>("cvault_read_model_dead_letters");
-
     private readonly string column = tables == TableNames.Live ? "position" : "next_position";
 
     /// <summary>A model that stopped may still be rebuilt: perhaps what stopped it has been mended.</summary>
@@ -33,14 +29,14 @@ internal sealed class Applier(NpgsqlDataSource database, ReadModel model, TableN
         {
             if (events.FirstOrDefault(e => e.Unreadable is not null) is { Unreadable: { } unreadable }) throw new PoisonException(unreadable);
             await InTransactionAsync((connection, _) => model.ApplyAsync(connection, tables, events, cancellation), end, cancellation);
-            Applied.Add(events.Count, new KeyValuePair<string, object?>("model", model.Name));
+            Meters.Applied(model.Name, events.Count);
             return;
         }
         catch (Exception e) when (IsPoison(e))
         {
             if (events.Count == 1)
             {
-                await SetAsideAsync(events[0], e.GetBaseException(), end, cancellation);
+                await SetAsideAsync(events[0], e is PoisonException ? e.InnerException! : e, end, cancellation);
                 return;
             }
         }
@@ -67,7 +63,7 @@ internal sealed class Applier(NpgsqlDataSource database, ReadModel model, TableN
                 await command.ExecuteNonQueryAsync(cancellation);
             },
             end, cancellation);
-        SetAside.Add(1, new KeyValuePair<string, object?>("model", model.Name));
+        Meters.SetAside(model.Name);
         logger.LogWarning("Read model {Model} sets event {Sequence} ({Type}) aside: {Reason}", model.Name, poison.Sequence, poison.Type, why.GetType().Name);
     }
 

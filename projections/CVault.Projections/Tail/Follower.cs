@@ -74,6 +74,7 @@ internal sealed class Follower(NpgsqlDataSource database, IDocumentStore store, 
         while (true)
         {
             var page = await feed.ReadAsync(seen, BatchSize, stopping);
+            if (page.End > seen) patience = Shortest;
             (seen, told) = (page.End, false);
             if (page.Events.Count > 0) await applier.ApplyAsync(page.Events, page.End, stopping);
             // Over events that are none of the model's it is enough to note now and then how far it is.
@@ -92,7 +93,6 @@ internal sealed class Follower(NpgsqlDataSource database, IDocumentStore store, 
                 continue;
             }
 
-            patience = Shortest;
             await Wake.WaitAsync(Glance, stopping);
         }
     }

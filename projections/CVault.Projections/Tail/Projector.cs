@@ -115,6 +115,7 @@ public sealed class Projector(NpgsqlDataSource database, IDocumentStore store, I
             {
                 foreach (var standing in await ReadModelRow.ListAsync(database, stopping))
                 {
+                    Meters.Lag(standing.Name, standing.LagEvents);
                     if (standing.Row.NextPosition is not { } from || followers.FirstOrDefault(f => f.Model.Name == standing.Name) is not { } of) continue;
                     if (rebuilds.TryGetValue(standing.Name, out var running) && !running.IsCompleted) continue;
                     rebuilds[standing.Name] = RebuildAsync(of.Model, from, ending.Token);

@@ -3,7 +3,6 @@ using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Npgsql;
 using Wolverine.Http;
 
 namespace CVault.Projections.Usage;
@@ -60,18 +59,9 @@ public static class DashboardStats
             BandwidthBytes = totals.RxBytes + totals.TxBytes,
             BandwidthGb = PeriodView.Gigabytes(totals.RxBytes, totals.TxBytes),
             ConnectionHours = PeriodView.Hours(totals.ConnectedSeconds),
-            ApiCalls = await ApiCallsAsync(session, DateOnly.FromDateTime(from.UtcDateTime), cancellation),
+            ApiCalls = totals.ApiCalls,
             OnlineNow = totals.Online,
             PeakHours = [.. hours.Select((bytes, hour) => new PeakHourView(hour, bytes)).Where(h => h.Bytes > 0).OrderByDescending(h => h.Bytes)],
         });
-    }
-
-    private static async Task<long> ApiCallsAsync(IQuerySession session, DateOnly from, CancellationToken cancellation)
-    {
-        await using var command = new NpgsqlCommand($"select coalesce(sum(calls), 0)::bigint from {Database.Schema}.api_calls where tenant_id = $1 and day >= $2");
-        command.Parameters.Add(new() { Value = session.TenantId });
-        command.Parameters.Add(new() { Value = from });
-        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
-        return await reader.ReadAsync(cancellation) ? reader.GetInt64(0) : 0;
     }
 }

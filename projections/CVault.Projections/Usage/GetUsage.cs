@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using CVault.Security;
-using CVault.Tenants;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
@@ -35,10 +34,10 @@ public sealed record PeriodView
     /// <summary>Calls of the API in the period.</summary>
     public required long ApiCalls { get; init; }
 
-    internal static PeriodView Of(UsageTotals totals, long apiCalls, DateTimeOffset from, DateTimeOffset now) => new()
+    internal static PeriodView Of(UsageTotals totals, DateTimeOffset from, DateTimeOffset now) => new()
     {
         From = from, To = now, BandwidthGb = Gigabytes(totals.RxBytes, totals.TxBytes), RxBytes = totals.RxBytes, TxBytes = totals.TxBytes, ActiveUsers = totals.ActiveUsers,
-        ConnectionHours = Hours(totals.ConnectedSeconds), ApiCalls = apiCalls,
+        ConnectionHours = Hours(totals.ConnectedSeconds), ApiCalls = totals.ApiCalls,
     };
 
     internal static decimal Gigabytes(long rx, long tx) => ((decimal)rx + tx) / 1_000_000_000m;
@@ -104,7 +103,7 @@ public static class GetUsage
         if (Page.Of(limit, null) is not { } page || !UsageRange.TryCursor(cursor, out var after)) return new ProblemResult(Page.Problem());
 
         var month = new DateTimeOffset(now.UtcDateTime.Year, now.UtcDateTime.Month, 1, 0, 0, 0, TimeSpan.Zero);
-        var period = PeriodView.Of(await UsageQueries.TotalsAsync(session, month, now, cancellation), await ApiCalls.OfMonthAsync(session, now, cancellation), month, now);
+        var period = PeriodView.Of(await UsageQueries.TotalsAsync(session, month, now, cancellation), month, now);
         if (range is null) return Reply.Ok(new UsageView(period, null, null));
         var (points, next) = await PageAsync(session, range, after, page, now, cancellation);
         return Reply.Ok(new UsageView(period, points, next));

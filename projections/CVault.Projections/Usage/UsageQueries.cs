@@ -6,7 +6,8 @@ namespace CVault.Projections.Usage;
 /// <summary>A period's sums.</summary>
 /// <param name="ActiveUsers">Users with a session that had not ended before the period.</param>
 /// <param name="Online">Sessions that are open now.</param>
-public sealed record UsageTotals(long RxBytes, long TxBytes, long ConnectedSeconds, long ActiveUsers, long Online);
+/// <param name="ApiCalls">Calls of the API, those of the last seconds excepted (<see cref="Tenants.ApiCalls"/>).</param>
+public sealed record UsageTotals(long RxBytes, long TxBytes, long ConnectedSeconds, long ActiveUsers, long Online, long ApiCalls);
 
 /// <summary>One hour or day, of one group or of the whole tenant.</summary>
 /// <param name="Key">The user's or device's id or the region; empty without groups and for what is not known yet.</param>
@@ -24,18 +25,21 @@ internal static class UsageQueries
     public static async Task<UsageTotals> TotalsAsync(IQuerySession session, DateTimeOffset from, DateTimeOffset now, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand($"""
-            select d.*, o.seconds, o.online, u.users from
+            select d.*, o.seconds, o.online, u.users, c.calls from
               (select coalesce(sum(rx_bytes), 0)::bigint, coalesce(sum(tx_bytes), 0)::bigint, coalesce(sum(connected_seconds), 0)::bigint
                from {TableNames.Live[UsageModel.Days]} where tenant_id = $1 and start >= $2) d,
               (select coalesce(sum({SecondsOf("$3", "$2")}), 0)::bigint as seconds, count(*) as online from {Sessions} s where tenant_id = $1 and ended_at = 'infinity') o,
-              (select count(distinct user_id) as users from {Sessions} where tenant_id = $1 and ended_at >= $2) u
+              (select count(distinct user_id) as users from {Sessions} where tenant_id = $1 and ended_at >= $2) u,
+              (select coalesce(sum(calls), 0)::bigint as calls from {Database.Schema}.api_calls where tenant_id = $4 and day >= $5) c
             """);
         command.Parameters.Add(new() { Value = Guid.Parse(session.TenantId) });
         command.Parameters.Add(new() { Value = from });
         command.Parameters.Add(new() { Value = now });
+        command.Parameters.Add(new() { Value = session.TenantId });
+        command.Parameters.Add(new() { Value = DateOnly.FromDateTime(from.UtcDateTime) });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
         await reader.ReadAsync(cancellation);
-        return new UsageTotals(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2) + reader.GetInt64(3), reader.GetInt64(5), reader.GetInt64(4));
+        return new UsageTotals(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2) + reader.GetInt64(3), reader.GetInt64(5), reader.GetInt64(4), reader.GetInt64(6));
     }
 
     /// <summary>Rows in the order of time and group, <paramref name="take"/> at most.</summary>

@@ -117,9 +117,8 @@ public sealed class TailTests(Stack stack) : IAsyncDisposable
     [Fact]
     public async Task one_of_several_projectors_leads_and_another_takes_over()
     {
-        var model = new Noting(money: true);
-        var one = await StartAsync(model);
-        var other = await StartAsync(model);
+        var model = await FollowAsync(new Noting(money: true));
+        var (one, other) = (running[0].Projector, await StartAsync(model));
         var first = await AppendAsync();
         await CaughtUpAsync(model);
         await one.StopAsync(CancellationToken.None);
@@ -163,6 +162,29 @@ public sealed class TailTests(Stack stack) : IAsyncDisposable
         await RunAsync($"update cvault.read_models set state = 'running' where name = '{money.Name}'");
         await CaughtUpAsync(money);
         Assert.Equal([.. before, unreadable, .. after], await SeenAsync(money));
+    }
+
+    [Fact]
+    public async Task a_rebuild_that_a_dead_process_left_is_gone_on_with()
+    {
+        var model = await FollowAsync(new Noting(money: true));
+        var begin = (await RowAsync(model)).Position;
+        var all = new List<long>();
+        for (var i = 0; i < 10; i++) all.Add(await AppendAsync());
+        await CaughtUpAsync(model);
+        await running[0].Projector.StopAsync(CancellationToken.None);
+
+        // What a process leaves that is killed after its first batch.
+        await RunAsync(model.CreateSql(TableNames.Next));
+        var page = await new EventFeed(stack.Database, events.Store, model.Events).ReadAsync(begin, 4, TestContext.Current.CancellationToken);
+        await using (var connection = await stack.Database.OpenConnectionAsync()) await model.ApplyAsync(connection, TableNames.Next, page.Events, TestContext.Current.CancellationToken);
+        await RunAsync($"update cvault.read_models set next_position = {page.End} where name = '{model.Name}'");
+        all.Add(await AppendAsync());
+        await StartAsync(model);
+        await Stack.EventuallyAsync("it is swapped in", TimeSpan.FromSeconds(20), async () => (await RowAsync(model)).NextPosition is null);
+        all.Add(await AppendAsync());
+        await CaughtUpAsync(model);
+        Assert.Equal(all, await SeenAsync(model));
     }
 
     [Fact]
