@@ -1,11 +1,11 @@
 using CVault.Peers;
+using CVault.Security;
 using CVault.Sessions;
 using JasperFx;
 using Marten;
 using Marten.Exceptions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
-using Wolverine.Runtime;
 
 namespace CVault.Metering;
 
@@ -15,7 +15,7 @@ namespace CVault.Metering;
 /// a crash anywhere, or two collectors at once, neither loses nor doubles a byte that the server reported.
 /// </summary>
 public sealed class Collector(
-    IDocumentStore store, SessionNumbers numbers, EndSessions ending, IWolverineRuntime wolverine, TimeProvider time, ILogger<Collector> logger)
+    IDocumentStore store, SessionNumbers numbers, EndSessions ending, TimeProvider time, ILogger<Collector> logger)
 {
     /// <summary>How often a sweep is begun anew, where a connect took a session's place while it was made.</summary>
     private const int Tries = 3;
@@ -82,6 +82,9 @@ public sealed class Collector(
             PeerMeters.NoteRead(session, reading.ServerId, identity.BootId, identity.Incarnation, at);
         }
 
+        var samples = sweep.SamplesByTenant().ToList();
+        // Whose access changes by this, each link sees within a second: no wake-up could be much sooner.
+        await BandwidthQuota.AddAsync(session, [.. samples.Select(s => (s.TenantId, sweep.From, at, s.Samples.RxBytes, s.Samples.TxBytes))], cancellation);
         foreach (var begun in sweep.Begun)
         {
             var events = new List<object> { begun.Started };
@@ -89,16 +92,14 @@ public sealed class Collector(
             session.ForTenant(begun.TenantId).Events.StartStream<Session>(begun.SessionId, events);
         }
 
-        var moved = new List<(string, DateTimeOffset, DateTimeOffset, long, long)>();
-        foreach (var (tenantId, samples) in sweep.SamplesByTenant())
+        foreach (var (tenantId, moved) in samples)
         {
-            moved.Add((tenantId, sweep.From, at, samples.RxBytes, samples.TxBytes));
-            session.ForTenant(tenantId).Events.Append(UsageMetered.StreamOf(tenantId, reading.ServerId, at), new UsageMetered(reading.ServerId, sweep.From, at, samples));
+            session.ForTenant(tenantId).Events.Append(UsageMetered.StreamOf(tenantId, reading.ServerId, at), new UsageMetered(reading.ServerId, sweep.From, at, moved));
         }
 
-        var changed = await BandwidthQuota.AddAsync(session, moved, cancellation);
+        // What is written here is of many tenants, and of the platform.
+        if (samples.Count > 0 || sweep.Begun.Count > 0) await TenantWall.BackToPlatformAsync(session, cancellation);
         await session.SaveChangesAsync(cancellation);
         ending.Wake();
-        foreach (var tenant in changed) await new MessageBus(wolverine).PublishAsync(new TenantAccessChanged(tenant));
     }
 }

@@ -120,6 +120,16 @@ public static class TenantWall
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "set_RlsSettingOverride")]
     private static extern void SetSetting(DocumentMapping document, string? name);
 
+    /// <summary>
+    /// From here on the session's transaction is the platform's again: a statement that it ran for a tenant
+    /// (<c>ForTenant</c>) has said that it is that tenant's.
+    /// </summary>
+    public static async Task BackToPlatformAsync(IDocumentSession session, CancellationToken cancellation)
+    {
+        session.Logger = new Session(session);
+        await session.ExecuteAsync(new NpgsqlCommand($"select set_config('{Setting}', '', true)"), cancellation);
+    }
+
     /// <summary>The statement that says whose the transaction is.</summary>
     /// <exception cref="FormatException">A tenant's id is a UUID, and nothing else gets into a statement.</exception>
     public static string CallFor(string tenantId) => $"call {Database.Schema}.act_for('{Guid.Parse(tenantId)}')";
