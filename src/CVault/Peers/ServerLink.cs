@@ -231,7 +231,7 @@ public sealed class ServerLink(
         ServerIdentity identity;
         try
         {
-            identity = await ExchangeAsync(() => connection.DumpAsync(diff.See));
+            identity = await ExchangeAsync(() => connection.DumpAsync(diff.See, diff.SeeUnread));
         }
         finally
         {
@@ -242,8 +242,9 @@ public sealed class ServerLink(
         diff.Compare(expected);
         var (elapsed, bytes) = (Stopwatch.GetElapsedTime(started), GC.GetTotalAllocatedBytes() - allocated);
         logger.LogDebug("Server {Server}: pass over {There} peers took {Milliseconds} ms, allocated {Bytes} bytes", Server.Name, diff.There, (long)elapsed.TotalMilliseconds, bytes);
+        if (diff.UnreadLines > 0) logger.LogWarning("Server {Server}: {Unread} lines of a dump of {There} peers cannot be read and are left aside; those peers are neither counted nor mended in this pass", Server.Name, diff.UnreadLines, diff.There);
         // Before anything is mended: a peer that is missing here and added anew begins to count anew.
-        await TellAsync(new ServerReading(Server.Id, lease.Epoch, identity, diff.Seen), cancellation);
+        await TellAsync(diff.Reading(Server.Id, lease.Epoch, identity), cancellation);
         if (diff.Handshakes.Count > 0) await PeerTable.NoteHandshakesAsync(database, Server.Id, diff.Handshakes, cancellation);
         if (!diff.IsEmpty) await MendAsync(connection, diff, nothingWanted: expected.Count == 0, meant, cancellation);
     }
@@ -254,12 +255,15 @@ public sealed class ServerLink(
         {
             await heard(reading, cancellation);
         }
-        catch (Exception e) when (e is not (NpgsqlException or LeaseLostException or OperationCanceledException))
+        catch (Exception e) when (e is not (LeaseLostException or OperationCanceledException) && !IsDatabaseAway(e))
         {
             // Peers are kept right all the same; nothing is lost as long as the counters stand.
             logger.LogError(e, "ALARM server {Server}: its counters could not be counted", Server.Name);
         }
     }
+
+    /// <summary>The database is unreachable, stopping or short of something: whoever asks again will be answered. A statement that it refuses it refuses again.</summary>
+    private static bool IsDatabaseAway(Exception e) => e is PostgresException refused ? refused.SqlState[..2] is "08" or "25" or "40" or "53" or "55" or "57" or "58" : e is NpgsqlException;
 
     private async Task MendAsync(ServerConnection connection, PeerDiff diff, bool nothingWanted, bool meant, CancellationToken cancellation)
     {
