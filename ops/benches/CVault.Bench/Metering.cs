@@ -88,8 +88,9 @@ public sealed class Metering(Stack stack, int peers, int rounds)
     private static async Task<ServerReading> ReadAsync(ServerConnection connection, Guid serverId, long epoch, PeerKey[] moving, int round)
     {
         var diff = new PeerDiff();
-        var identity = await connection.DumpAsync(diff.See);
-        return new ServerReading(serverId, epoch, identity, Moved(diff.Seen, moving, round));
+        var identity = await connection.DumpAsync(diff.See, diff.SeeUnread);
+        var reading = diff.Reading(serverId, epoch, identity);
+        return reading with { Peers = Moved(reading.Peers, moving, round) };
     }
 
     /// <summary>The dump as it would be had these peers moved bytes, with a handshake every eighth round (120 s of 15).</summary>

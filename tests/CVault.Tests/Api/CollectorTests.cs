@@ -56,9 +56,10 @@ public sealed class CollectorTests(Stack stack) : IAsyncDisposable
             Assert.Equal(SessionStarted.ByHandshake, begun.By);
         }
 
-        var over = await Task.WhenAll(tenants.Select(async t => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + t.Id)).Text("over_bandwidth")));
+        string[] over = await Task.WhenAll(tenants.Select(async t => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + t.Id)).Text("over_bandwidth")));
         Assert.Equal(["true", "true", "false"], over);
-        Assert.Equal([true, true, false], await Task.WhenAll(tenants.Select(SuspendedAsync)));
+        bool[] suspended = await Task.WhenAll(tenants.Select(SuspendedAsync));
+        Assert.Equal([true, true, false], suspended);
     }
 
     private ServerReading Reading(IReadOnlyDictionary<PeerKey, SeenPeer> peers) => new(serverId, null, new ServerIdentity("KEY", 51820, "boot", "making"), peers);
