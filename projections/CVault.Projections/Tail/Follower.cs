@@ -71,9 +71,12 @@ internal sealed class Follower(NpgsqlDataSource database, IDocumentStore store, 
 
         applier.Position = row.Position;
         var (feed, seen, patience, moved) = (new EventFeed(database, store, model.Events), row.Position, Shortest, Stopwatch.GetTimestamp());
+        Task<FeedPage>? ahead = null;
         while (true)
         {
-            var page = await feed.ReadAsync(seen, BatchSize, stopping);
+            var page = await (ahead ?? feed.ReadAsync(seen, BatchSize, stopping));
+            // While a large batch is written the next one is read.
+            ahead = page is { More: true, Events.Count: > BatchSize / 2 } ? feed.ReadAsync(page.End, BatchSize, stopping) : null;
             if (page.End > seen) patience = Shortest;
             (seen, told) = (page.End, false);
             if (page.Events.Count > 0) await applier.ApplyAsync(page.Events, page.End, stopping);
