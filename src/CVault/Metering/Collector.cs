@@ -1,4 +1,5 @@
 using CVault.Peers;
+using CVault.Security;
 using CVault.Sessions;
 using JasperFx;
 using Marten;
@@ -57,7 +58,7 @@ public sealed class Collector(
                 await SweepOnceAsync(reading, cancellation);
                 return;
             }
-            catch (Exception e) when (attempt < Tries && e is ConcurrencyException or DocumentAlreadyExistsException)
+            catch (Exception e) when (attempt < Tries && IsOvertaken(e))
             {
                 logger.LogDebug("Server {ServerId}: a session began while its counters were read. Counted anew", reading.ServerId);
             }
@@ -68,10 +69,15 @@ public sealed class Collector(
         }
     }
 
+    /// <summary>A session that the reading begins was begun by a connect meanwhile: a device has one.</summary>
+    private static bool IsOvertaken(Exception e) =>
+        e is ConcurrencyException or DocumentAlreadyExistsException or MartenCommandException { InnerException: PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } };
+
     private async Task SweepOnceAsync(ServerReading reading, CancellationToken cancellation)
     {
         await using var session = store.LightweightSession(StorageConstants.DefaultTenantId);
         session.LastModifiedBy = "platform";
+        TenantWall.ActForAll();
         var held = await PeerMeters.HoldAsync(session, reading.ServerId, reading.Epoch, cancellation);
         var now = time.GetUtcNow();
         // A clock that was put back makes an interval of nothing, never a negative one.
@@ -80,7 +86,7 @@ public sealed class Collector(
         if (sweep.Keys.Count > 0)
         {
             var owners = await PeerMeters.OwnersAsync(session, reading.ServerId, sweep.Keys, cancellation);
-            await sweep.SettleAsync(owners, numbers, cancellation);
+            await sweep.SettleAsync(owners, numbers.NextAsync, cancellation);
         }
 
         PeerMeters.Write(session, reading.ServerId, sweep.Changes);
@@ -103,7 +109,9 @@ public sealed class Collector(
             session.ForTenant(tenantId).Events.Append(UsageMetered.StreamOf(tenantId, reading.ServerId, at), new UsageMetered(reading.ServerId, sweep.From, at, samples));
         }
 
+        FailPoint.Reached("metering-before-commit");
         await session.SaveChangesAsync(cancellation);
+        FailPoint.Reached("metering-after-commit");
         ending.Wake();
     }
 }
