@@ -45,7 +45,7 @@ api_environment() {
 
 api_settings() {
   printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$CVAULT_PORTAL_URL" "$CVAULT_SMTP_URL" "$ASPNETCORE_ENVIRONMENT" \
-    "$CVAULT_TRUSTED_PROXIES" "$(cat "$STATE"/secrets/master-key* | digest)" | digest
+    "$CVAULT_TRUSTED_PROXIES" "${CVAULT_METER_INTERVAL-}" "$(cat "$STATE"/secrets/master-key* | digest)" | digest
 }
 
 # as_the_api TOOL: what the API's program does as a tool, with the environment that the API has.

@@ -31,6 +31,9 @@ public sealed class Stack : IAsyncDisposable
     /// <summary>Where every mail that the stack sends becomes a file.</summary>
     public static string Mail => Environment("CVAULT_MAIL");
 
+    /// <summary>How often the stack reads its servers.</summary>
+    public static TimeSpan MeterInterval => TimeSpan.FromSeconds(int.Parse(Environment("CVAULT_METER_INTERVAL"), System.Globalization.CultureInfo.InvariantCulture));
+
     public static string StateDir => Environment("CVAULT_TEST_STATE_DIR");
 
     /// <summary>False where namespaces cannot be made; then tunnels cannot be tested, and the tests that need one say so.</summary>

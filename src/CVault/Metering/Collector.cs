@@ -48,7 +48,7 @@ public sealed class Collector(
                 await SweepOnceAsync(reading, cancellation);
                 return;
             }
-            catch (Exception e) when (attempt < Tries && e is ConcurrencyException or DocumentAlreadyExistsException)
+            catch (Exception e) when (attempt < Tries && IsOvertaken(e))
             {
                 logger.LogDebug("Server {ServerId}: a session began while its counters were read. Counted anew", reading.ServerId);
             }
@@ -59,10 +59,15 @@ public sealed class Collector(
         }
     }
 
+    /// <summary>A session that the reading begins was begun by a connect meanwhile: a device has one.</summary>
+    private static bool IsOvertaken(Exception e) =>
+        e is ConcurrencyException or DocumentAlreadyExistsException or MartenCommandException { InnerException: PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } };
+
     private async Task SweepOnceAsync(ServerReading reading, CancellationToken cancellation)
     {
         await using var session = store.LightweightSession(StorageConstants.DefaultTenantId);
         session.LastModifiedBy = "platform";
+        TenantWall.ActForAll();
         var held = await PeerMeters.HoldAsync(session, reading.ServerId, reading.Epoch, cancellation);
         var now = time.GetUtcNow();
         // A clock that was put back makes an interval of nothing, never a negative one.
@@ -71,7 +76,7 @@ public sealed class Collector(
         if (sweep.Keys.Count > 0)
         {
             var owners = await PeerMeters.OwnersAsync(session, reading.ServerId, sweep.Keys, cancellation);
-            await sweep.SettleAsync(owners, numbers, cancellation);
+            await sweep.SettleAsync(owners, numbers.NextAsync, cancellation);
         }
 
         PeerMeters.Write(session, reading.ServerId, sweep.Changes);
@@ -97,9 +102,9 @@ public sealed class Collector(
             session.ForTenant(tenantId).Events.Append(UsageMetered.StreamOf(tenantId, reading.ServerId, at), new UsageMetered(reading.ServerId, sweep.From, at, moved));
         }
 
-        // What is written here is of many tenants, and of the platform.
-        if (samples.Count > 0 || sweep.Begun.Count > 0) await TenantWall.BackToPlatformAsync(session, cancellation);
+        FailPoint.Reached("metering-before-commit");
         await session.SaveChangesAsync(cancellation);
+        FailPoint.Reached("metering-after-commit");
         ending.Wake();
     }
 }

@@ -60,8 +60,9 @@ public static class GetStatus
     private static async Task<Dictionary<Guid, SessionReading>> ReadingsAsync(IQuerySession session, Guid[] sessions, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand($"""
-            select m.session_id, m.heard_at, m.session_rx_bytes, m.session_tx_bytes, nullif(r.read_at, '-infinity')
+            select m.session_id, max(m.heard_at), sum(m.session_rx_bytes)::bigint, sum(m.session_tx_bytes)::bigint, max(nullif(r.read_at, '-infinity'))
             from {Database.Schema}.peer_meters m left join {Database.Schema}.server_meters r on r.server_id = m.server_id where m.session_id = any($1)
+            group by m.session_id
             """);
         command.Parameters.Add(new() { Value = sessions });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);

@@ -56,12 +56,12 @@ public static class Meter
     }
 
     /// <summary>The peer is not there. Should it come back, its counters begin anew.</summary>
-    /// <param name="wanted">
-    /// It should be there: somebody's hand took it, and it is about to be added again. No removal of ours will answer for
-    /// it any more, and what is next read of it, whatever it says, began after this.
+    /// <param name="settled">
+    /// Nothing is on its way to the server: it was somebody's hand that took it, or a removal whose answer is counted. No
+    /// removal before now will answer for it any more, and whatever is next read of it began after this.
     /// </param>
-    public static MeterPosition Miss(in MeterPosition before, bool wanted) =>
-        before.State != MeterState.Open ? before : wanted ? before with { State = MeterState.Removed, Incarnation = "" } : before with { State = MeterState.Lost };
+    public static MeterPosition Miss(in MeterPosition before, bool settled) =>
+        before.State != MeterState.Open ? before : settled ? before with { State = MeterState.Removed, Incarnation = "" } : before with { State = MeterState.Lost };
 
     private static Metered Move(MeterPosition? before, in Counters now, bool continues, MeterState state)
     {

@@ -14,9 +14,10 @@ public readonly record struct MeterRow(MeterPosition Position, DateTimeOffset? H
 
 /// <summary>Whose a peer is, read only for those of which there is something to write.</summary>
 /// <param name="Wanted">Whether it should be there.</param>
+/// <param name="Settled">Whether its server has confirmed what should be: no removal or adding is on its way there.</param>
 /// <param name="SessionId">The device's last session here, open or over; null before the first.</param>
 /// <param name="LiveElsewhere">Whether the device has an open session on any server.</param>
-public sealed record MeterOwner(string TenantId, Guid UserId, Guid DeviceId, string Address, bool Wanted, Guid? SessionId, long SessionNumber, bool SessionLive, bool LiveElsewhere);
+public sealed record MeterOwner(string TenantId, Guid UserId, Guid DeviceId, string Address, bool Wanted, bool Settled, Guid? SessionId, long SessionNumber, bool SessionLive, bool LiveElsewhere);
 
 /// <summary>What a sweep writes of one peer.</summary>
 /// <param name="HeardAt">When its newest handshake was; null for no newer one than is known.</param>
@@ -87,9 +88,13 @@ public static class PeerMeters
     public static async Task<(string BootId, string Incarnation, DateTimeOffset? ReadAt)> HoldAsync(IDocumentSession session, Guid serverId, long? epoch, CancellationToken cancellation)
     {
         await session.BeginTransactionAsync(cancellation);
+        await using var hold = new NpgsqlCommand($"insert into {Reads} as m values ($1, '', '', '-infinity') on conflict (server_id) do update set boot_id = m.boot_id");
+        hold.Parameters.Add(new() { Value = serverId });
+        await session.ExecuteAsync(hold, cancellation);
+        // A statement of its own: the one before may have waited, and would still see the epoch of when it began to.
         await using var command = new NpgsqlCommand($"""
-            with held as (insert into {Reads} as m values ($1, '', '', '-infinity') on conflict (server_id) do update set boot_id = m.boot_id returning boot_id, incarnation, nullif(read_at, '-infinity') as read_at)
-            select boot_id, incarnation, read_at, $2::bigint is null or exists (select 1 from {Database.Schema}.server_links where server_id = $1 and epoch = $2) from held
+            select boot_id, incarnation, nullif(read_at, '-infinity'), $2::bigint is null or exists (select 1 from {Database.Schema}.server_links where server_id = $1 and epoch = $2)
+            from {Reads} where server_id = $1
             """);
         command.Parameters.Add(new() { Value = serverId });
         command.Parameters.Add(new() { Value = (object?)epoch ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint });
@@ -125,7 +130,7 @@ public static class PeerMeters
     {
         await using var command = new NpgsqlCommand($"""
             select k, coalesce(p.tenant_id, m.tenant_id), coalesce(p.user_id, m.user_id), coalesce(p.device_id, m.device_id), coalesce(split_part(p.allowed_ips, '/', 1), ''),
-              coalesce(p.wanted and not p.suspended and not p.leaving, false), case when m.device_id = coalesce(p.device_id, m.device_id) then m.session_id end, m.session_number, m.session_live,
+              coalesce(p.wanted and not p.suspended and not p.leaving, false), coalesce(p.confirmed = p.revision, true), case when m.device_id = coalesce(p.device_id, m.device_id) then m.session_id end, m.session_number, m.session_live,
               exists (select 1 from {Database.Schema}.mt_doc_session s where s.tenant_id = coalesce(p.tenant_id, m.tenant_id) and s.live_device = coalesce(p.device_id, m.device_id))
             from unnest($2::text[]) k
             left join {Database.Schema}.peers p on p.server_id = $1 and p.public_key = k
@@ -138,10 +143,10 @@ public static class PeerMeters
         var owners = new Dictionary<PeerKey, MeterOwner>();
         while (await reader.ReadAsync(cancellation))
         {
-            var last = reader.IsDBNull(6) ? (Guid?)null : reader.GetGuid(6);
+            var last = reader.IsDBNull(7) ? (Guid?)null : reader.GetGuid(7);
             owners[PeerKey.Parse(reader.GetString(0))] = new MeterOwner(
-                reader.GetString(1), reader.GetGuid(2), reader.GetGuid(3), reader.GetString(4), reader.GetBoolean(5),
-                last, last is null ? 0 : reader.GetInt64(7), last is not null && reader.GetBoolean(8), reader.GetBoolean(9));
+                reader.GetString(1), reader.GetGuid(2), reader.GetGuid(3), reader.GetString(4), reader.GetBoolean(5), reader.GetBoolean(6),
+                last, last is null ? 0 : reader.GetInt64(8), last is not null && reader.GetBoolean(9), reader.GetBoolean(10));
         }
 
         return owners;
@@ -220,7 +225,7 @@ public static class PeerMeters
         foreach (var sql in new[]
         {
             $"delete from {Database.Schema}.peer_last_counters where settled_at < $1",
-            $"delete from {Meters} m where state <> {(int)MeterState.Open} and not session_live and coalesce(heard_at, session_at, '-infinity') < $1 and not exists (select 1 from {Database.Schema}.peers p where p.server_id = m.server_id and p.public_key = m.public_key)",
+            $"delete from {Meters} m where state <> {(int)MeterState.Open} and not session_live and coalesce(heard_at, session_at, '-infinity') < $1 and not exists (select 1 from {Database.Schema}.peers p where p.server_id = m.server_id and p.public_key = m.public_key) and not exists (select 1 from {Database.Schema}.peer_last_counters l where l.server_id = m.server_id and l.public_key = m.public_key)",
         })
         {
             batch.BatchCommands.Add(new NpgsqlBatchCommand(sql) { Parameters = { new() { Value = old } } });

@@ -1,3 +1,4 @@
+using CVault.Devices;
 using CVault.Sessions;
 using JasperFx.Events;
 using Marten;
@@ -25,6 +26,22 @@ public partial class SessionMeters : EventProjection
     }
 
     public void Project(IEvent<SessionEnded> e, IDocumentOperations operations) => operations.QueueSqlCommand(
-        // A tunnel that has fallen silent and is heard again is a new session; one whose user has just said "disconnect" is not.
-        $"update {Meters} set session_live = false, absorbs = ? where session_id = ?", e.Data.Reason != SessionEnded.TimedOut, e.StreamId);
+        // A tunnel whose user has just said "disconnect" and that is not heard again is no new session. One that fell silent
+        // and is heard again is; and so is one of a tenant that was off and is back, whose peers have begun anew.
+        $"update {Meters} set session_live = false, absorbs = ? where session_id = ?",
+        e.Data.Reason is not (SessionEnded.TimedOut or SessionEnded.TenantSuspended or SessionEnded.BandwidthLimit), e.StreamId);
+
+    /// <summary>A device with another key goes on in its session; what the old key has yet to count is of the same one.</summary>
+    public void Project(IEvent<DeviceKeyRotated> e, IDocumentOperations operations)
+    {
+        if (e.Data.PublicKey == e.Data.OldPublicKey) return;
+        operations.QueueSqlCommand($"""
+            insert into {Meters} as m (server_id, public_key, tenant_id, user_id, device_id, incarnation, generation, state, rx_bytes, tx_bytes, handshake, heard_at, session_id, session_number, session_live, session_at)
+            select server_id, ?, tenant_id, user_id, device_id, '', 0, {(int)MeterState.Removed}, 0, 0, 0, heard_at, session_id, session_number, true, session_at from {Meters}
+            where server_id = ? and public_key = ? and device_id = ? and session_live
+            on conflict (server_id, public_key) do update set tenant_id = excluded.tenant_id, user_id = excluded.user_id, device_id = excluded.device_id, heard_at = excluded.heard_at, absorbs = false,
+              session_id = excluded.session_id, session_number = excluded.session_number, session_live = true, session_at = excluded.session_at, session_rx_bytes = 0, session_tx_bytes = 0
+            """, e.Data.PublicKey, e.Data.ServerId, e.Data.OldPublicKey, e.StreamId);
+        operations.QueueSqlCommand($"update {Meters} set session_live = false where server_id = ? and public_key = ? and device_id = ?", e.Data.ServerId, e.Data.OldPublicKey, e.StreamId);
+    }
 }

@@ -33,7 +33,7 @@ public sealed class Sweep
         foreach (var (key, seen) in reading.Peers) See(key, new Counters(identity.Incarnation, seen.RxBytes, seen.TxBytes, seen.LastHandshake));
         foreach (var (key, row) in meters)
         {
-            if (row.Position.State == MeterState.Open && !reading.Peers.ContainsKey(key) && !moved.ContainsKey(key)) moved[key] = new Moved { Position = row.Position, Missing = true };
+            if (row.Position.State == MeterState.Open && !moved.ContainsKey(key) && reading.Lacks(key)) moved[key] = new Moved { Position = row.Position, Missing = true };
         }
     }
 
@@ -49,12 +49,20 @@ public sealed class Sweep
     public List<BegunSession> Begun { get; } = [];
 
     /// <summary>Finds the session that each peer's bytes are of, and begins those that have none.</summary>
-    public async Task SettleAsync(IReadOnlyDictionary<PeerKey, MeterOwner> owners, SessionNumbers numbers, CancellationToken cancellation)
+    /// <param name="owners">Of <see cref="Keys"/>.</param>
+    /// <param name="numbers">The next session's number.</param>
+    public async Task SettleAsync(IReadOnlyDictionary<PeerKey, MeterOwner> owners, Func<CancellationToken, ValueTask<long>> numbers, CancellationToken cancellation)
     {
         foreach (var (key, peer) in moved)
         {
-            // An unknown peer is nobody's; the pass removes it.
-            if (!owners.TryGetValue(key, out var owner)) continue;
+            if (!owners.TryGetValue(key, out var owner))
+            {
+                // An unknown peer is nobody's; the pass removes it. One that came and went between two readings is whose it was.
+                if (peer.Finals.Count == 0) continue;
+                var was = peer.Finals[^1].Final;
+                owner = new MeterOwner(was.TenantId, was.UserId, was.DeviceId, "", Wanted: false, Settled: true, null, 0, SessionLive: false, LiveElsewhere: true);
+            }
+
             var (rx, tx) = (peer.RxBytes, peer.TxBytes);
             // A key that another device registered: what was removed is the former's.
             foreach (var final in peer.Finals.Where(f => f.Final.DeviceId != owner.DeviceId))
@@ -63,7 +71,7 @@ public sealed class Sweep
                 if (final.Rx + final.Tx > 0) Add(final.Final.TenantId, await BeginAsync(final.Final.TenantId, final.Final.UserId, final.Final.DeviceId, "", at, over: true, numbers, cancellation), final.Rx, final.Tx);
             }
 
-            if (peer.Missing) peer.Position = Meter.Miss(peer.Position, owner.Wanted);
+            if (peer.Missing) peer.Position = Meter.Miss(peer.Position, owner.Settled);
             var bytes = rx + tx > 0;
             var heardAt = peer.HeardAt;
             var mayBegin = peer.Position.State == MeterState.Open && owner is { Wanted: true, SessionLive: false, LiveElsewhere: false } && !peer.Absorbs
@@ -72,7 +80,7 @@ public sealed class Sweep
             if (mayBegin || (bytes && owner.SessionId is null))
             {
                 // The first packets of a handshake that has not come about: they are counted when it has, or at the removal.
-                if (!mayBegin && peer.Position is { State: MeterState.Open, Handshake: 0 }) continue;
+                if (!mayBegin && peer.Finals.Count == 0 && peer.Position is { State: MeterState.Open, Handshake: 0 }) continue;
                 begunAt = heardAt ?? at;
                 var begun = await BeginAsync(owner.TenantId, owner.UserId, owner.DeviceId, owner.Address, begunAt.Value, over: !mayBegin, numbers, cancellation);
                 owner = owner with { SessionId = begun.SessionId, SessionNumber = begun.Started.Number, SessionLive = mayBegin };
@@ -133,11 +141,11 @@ public sealed class Sweep
         samples[(tenantId, session)] = (rxBefore + rx, txBefore + tx);
     }
 
-    private async Task<BegunSession> BeginAsync(string tenantId, Guid userId, Guid deviceId, string address, DateTimeOffset since, bool over, SessionNumbers numbers, CancellationToken cancellation)
+    private async Task<BegunSession> BeginAsync(string tenantId, Guid userId, Guid deviceId, string address, DateTimeOffset since, bool over, Func<CancellationToken, ValueTask<long>> numbers, CancellationToken cancellation)
     {
         var begun = new BegunSession(
             tenantId, Guid.CreateVersion7(at),
-            new SessionStarted(userId, deviceId, reading.ServerId, address, await numbers.NextAsync(cancellation), SessionStarted.ByHandshake, since),
+            new SessionStarted(userId, deviceId, reading.ServerId, address, await numbers(cancellation), SessionStarted.ByHandshake, since),
             over ? new SessionEnded(SessionEnded.PeerRemoved, at) : null);
         Begun.Add(begun);
         return begun;

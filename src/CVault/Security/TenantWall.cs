@@ -93,7 +93,7 @@ public static class TenantWall
         }
 
         /// <summary>Null for the platform's own sessions.</summary>
-        private string? Call() => session.TenantId == JasperFx.StorageConstants.DefaultTenantId ? null : call ??= CallFor(session.TenantId);
+        private string? Call() => session.TenantId == JasperFx.StorageConstants.DefaultTenantId || ForAll.Value ? null : call ??= CallFor(session.TenantId);
 
         // Statements and parameters may hold keyed hashes and sealed keys: whoever catches the exception logs what a log may hold.
         public void LogSuccess(NpgsqlCommand command) { }
@@ -103,6 +103,15 @@ public static class TenantWall
         public void LogFailure(Exception ex, string message) { }
         public void RecordSavedChanges(IDocumentSession session, IChangeSet commit) { }
     }
+
+    private static readonly AsyncLocal<bool> ForAll = new();
+
+    /// <summary>
+    /// From here to the end of the calling async method, its sessions are the platform's: it writes for many tenants in one
+    /// transaction (<c>ForTenant</c>). Marten's connection speaks for whichever tenant was asked for last, which would
+    /// shut the transaction off from all others.
+    /// </summary>
+    public static void ActForAll() => ForAll.Value = true;
 
     /// <summary>
     /// Tells Marten that a document's table has row-level security by our setting, without its own handling of the setting,
@@ -119,16 +128,6 @@ public static class TenantWall
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "set_RlsSettingOverride")]
     private static extern void SetSetting(DocumentMapping document, string? name);
-
-    /// <summary>
-    /// From here on the session's transaction is the platform's again: a statement that it ran for a tenant
-    /// (<c>ForTenant</c>) has said that it is that tenant's.
-    /// </summary>
-    public static async Task BackToPlatformAsync(IDocumentSession session, CancellationToken cancellation)
-    {
-        session.Logger = new Session(session);
-        await session.ExecuteAsync(new NpgsqlCommand($"select set_config('{Setting}', '', true)"), cancellation);
-    }
 
     /// <summary>The statement that says whose the transaction is.</summary>
     /// <exception cref="FormatException">A tenant's id is a UUID, and nothing else gets into a statement.</exception>

@@ -33,6 +33,8 @@ public sealed record Session(
 
     public Session Apply(IEvent<SessionEnded> e) => this with
     {
-        Status = SessionStatus.Disconnected, LiveDevice = null, DisconnectedAt = e.Data.At ?? e.Timestamp, EndReason = e.Data.Reason,
+        Status = SessionStatus.Disconnected, LiveDevice = null, EndReason = e.Data.Reason,
+        // A clock that was put back makes a session of nothing, never one of less.
+        DisconnectedAt = (e.Data.At ?? e.Timestamp) is var at && at > ConnectedAt ? at : ConnectedAt,
     };
 }

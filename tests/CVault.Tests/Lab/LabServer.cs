@@ -8,6 +8,9 @@ public sealed record LabPeer(string PublicKey, string PresharedKey, string Allow
     public bool Has(params string[] addresses) => AllowedIps.Split(',').Order(StringComparer.Ordinal).SequenceEqual(addresses.Order(StringComparer.Ordinal));
 }
 
+/// <summary>A peer's counters and its last handshake, Unix seconds; 0 for none.</summary>
+public sealed record LabCounters(Bytes Moved, long Handshake);
+
 /// <summary>What tests see and break on a VPN server of the lab, from its root's side.</summary>
 public sealed class LabServer(string name)
 {
@@ -23,6 +26,13 @@ public sealed class LabServer(string name)
     /// <summary>From what <c>wg show wg0 dump</c> prints.</summary>
     public static Dictionary<string, LabPeer> Peers(string dump) =>
         dump.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(l => l.Split('\t')).ToDictionary(f => f[0], f => new LabPeer(f[0], f[1], f[3]));
+
+    /// <summary>What the interface has counted, by public key.</summary>
+    public async Task<Dictionary<string, LabCounters>> CountersAsync() =>
+        (await Stack.OnAsync(Name, ["wg", "show", "wg0", "dump"])).Text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(l => l.Split('\t'))
+            .ToDictionary(f => f[0], f => new LabCounters(new Bytes(Number(f[5]), Number(f[6])), Number(f[4])));
+
+    private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 
     public async Task<bool> HasAsync(string publicKey) => (await PeersAsync()).ContainsKey(publicKey);
 

@@ -40,7 +40,7 @@ public sealed class MeterTests
 
     [Fact]
     public void the_last_counters_of_a_peer_that_was_missing_when_it_was_looked_for_go_on_from_there() =>
-        Assert.Equal((100, 0), Meter.Remove(Meter.Miss(Known, wanted: false), new("i1", 1100, 5000, 77)) is var m ? (m.RxBytes, m.TxBytes) : default);
+        Assert.Equal((100, 0), Meter.Remove(Meter.Miss(Known, settled: false), new("i1", 1100, 5000, 77)) is var m ? (m.RxBytes, m.TxBytes) : default);
 
     [Fact]
     public void a_peer_that_was_removed_twice_counts_both() =>
@@ -118,7 +118,7 @@ public sealed class MeterTests
                     break;
                 case MeterTests.Do.RemoveByHand when there:
                     // The pass finds it missing before it adds it anew, and that reading is committed.
-                    if (position is { } before) position = Meter.Miss(before, wanted: true);
+                    if (position is { } before) position = Meter.Miss(before, settled: true);
                     there = false;
                     remembered = null;
                     Begin();

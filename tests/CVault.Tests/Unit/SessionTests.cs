@@ -26,6 +26,16 @@ public sealed class SessionTests
         Assert.Equal(Samples.Device.Id, session.DeviceId);
     }
 
+    /// <summary>Row 24: the clock is put back by five minutes while a session lasts, or the server's is behind.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData(-60)]
+    public void a_clock_that_was_put_back_makes_a_session_of_nothing_never_one_of_less(int? saidAt)
+    {
+        var session = Open.Apply(Samples.Stored(SessionId, new SessionEnded(SessionEnded.TimedOut, saidAt is { } s ? Samples.Now.AddSeconds(s) : null), Samples.Now.AddMinutes(-5)));
+        Assert.Equal(session.ConnectedAt, session.DisconnectedAt);
+    }
+
     [Fact]
     public void connecting_begins_a_session_where_the_device_is()
     {
