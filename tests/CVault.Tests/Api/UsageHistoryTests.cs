@@ -57,7 +57,7 @@ public sealed class UsageHistoryTests(Stack stack)
 
             var differences = rows.Keys.Union(actual.Keys).Where(k => rows.GetValueOrDefault(k) != actual.GetValueOrDefault(k)).ToArray();
             if (differences is [var first, ..]) Assert.Fail($"Seed {seed}: {differences.Length} of {rows.Count} rows of {table} differ, such as {first}: {rows.GetValueOrDefault(first)} / {actual.GetValueOrDefault(first)}");
-            Assert.True(rows.Count > Histories * 5, "Hardly anything was compared.");
+            Assert.True(rows.Count > Histories, "Hardly anything was compared.");
         }
 
         await using (var sessions = new NpgsqlCommand($"select session_id, tenant_id, ended_at = 'infinity', started_at from {Tables[UsageModel.Sessions]}", connection, transaction))
