@@ -274,6 +274,9 @@ public sealed class SweepTests
             public readonly Dictionary<PeerKey, Row> Rows = [];
             public readonly Dictionary<PeerKey, MeterOf> Meters = [];
             public readonly List<FinalCounters> Finals = [];
+
+            /// <summary>In the order in which they were made, whatever the clock said.</summary>
+            public readonly Dictionary<PeerKey, DateTimeOffset> KeptAt = [];
         }
 
         private sealed class Device { public required Owner Of; public PeerKey Key; public Host? Home; }
@@ -470,7 +473,8 @@ public sealed class SweepTests
         {
             if (!host.Remembered.TryGetValue(key, out var last)) return;
             now = now.AddMilliseconds(1);
-            host.Finals.Add(new FinalCounters(key, now, last.Last, row.Of.TenantId, Guid.Empty, row.Of.DeviceId));
+            host.KeptAt[key] = host.KeptAt.TryGetValue(key, out var before) && before >= now ? before.AddMicroseconds(1) : now;
+            host.Finals.Add(new FinalCounters(key, host.KeptAt[key], last.Last, row.Of.TenantId, Guid.Empty, row.Of.DeviceId));
             Add(owed, last.TenantId, last.FreshRx, last.FreshTx);
             if (forget) host.Remembered.Remove(key);
             else host.Remembered[key] = last with { FreshRx = 0, FreshTx = 0 };
