@@ -38,26 +38,27 @@ public sealed class EventFeed(NpgsqlDataSource database, IDocumentStore store, I
             var rows = await RowsAsync(after, until, limit, cancellation);
             var end = after;
             var whole = 0;
-            while (whole < rows.Count && (rows[whole].Sequence == end + 1 || rows[whole].Sequence <= settled)) end = rows[whole++].Sequence;
+            while (whole < rows.Count && (rows[whole].Event.Sequence == end + 1 || rows[whole].Event.Sequence <= settled)) end = rows[whole++].Event.Sequence;
             if (whole == rows.Count) return Page(rows, rows.Count == limit, false);
             if (whole > 0) return Page(rows[..whole], true, false);
 
             // In this order: first the gap is seen, then who could fill it.
             var alive = await LockersAsync(cancellation);
-            if (suspects is null || rows[0].Sequence > horizon) (horizon, suspects) = (rows[^1].Sequence, alive);
+            if (suspects is null || rows[0].Event.Sequence > horizon) (horizon, suspects) = (rows[^1].Event.Sequence, alive);
             else suspects.IntersectWith(alive);
             if (suspects.Count > 0) return new FeedPage([], after, false, true);
             (settled, suspects) = (horizon, null);
         }
 
-        FeedPage Page(List<StoredEvent> read, bool more, bool waiting) =>
-            new(read.FindAll(e => e.Data is not null || e.Unreadable is not null), read.Count > 0 ? read[^1].Sequence : after, more, waiting);
+        // What is behind a gap is read again; it is opened once.
+        FeedPage Page(List<(StoredEvent Event, byte[]? Json)> read, bool more, bool waiting) =>
+            new([.. read.Where(r => r.Json is not null).Select(r => Open(r.Event, r.Json!))], read.Count > 0 ? read[^1].Event.Sequence : after, more, waiting);
     }
 
     /// <summary>Says that up to there no gap is open, as one knows who has found a model there.</summary>
     public void Settle(long upTo) => settled = Math.Max(settled, upTo);
 
-    private async Task<List<StoredEvent>> RowsAsync(long after, long until, int limit, CancellationToken cancellation)
+    private async Task<List<(StoredEvent Event, byte[]? Json)>> RowsAsync(long after, long until, int limit, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand($"""
             select seq_id, type, stream_id, tenant_id, timestamp, case when type = any($4) then data end
@@ -68,11 +69,11 @@ public sealed class EventFeed(NpgsqlDataSource database, IDocumentStore store, I
         command.Parameters.Add(new() { Value = limit });
         command.Parameters.Add(new() { Value = wanted.Keys.ToArray() });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var rows = new List<StoredEvent>();
+        var rows = new List<(StoredEvent, byte[]?)>();
         while (await reader.ReadAsync(cancellation))
         {
             var row = new StoredEvent(reader.GetInt64(0), reader.GetString(1), reader.GetGuid(2), reader.GetString(3), reader.GetFieldValue<DateTimeOffset>(4), null);
-            rows.Add(reader.IsDBNull(5) ? row : Open(row, reader.GetFieldValue<byte[]>(5)));
+            rows.Add((row, reader.IsDBNull(5) ? null : reader.GetFieldValue<byte[]>(5)));
         }
 
         return rows;
