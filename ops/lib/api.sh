@@ -31,7 +31,7 @@ remember_port() { printf '%s\n' "$2" >"$STATE/run/$1"; }
 api_environment() {
   CVAULT_DATABASE_URL=$(cat "$STATE/secrets/database-url")
   export CVAULT_DATABASE_URL
-  export CVAULT_API_PORT=$API_PORT CVAULT_LAB=$LAB_MODE
+  export CVAULT_API_PORT=$API_PORT CVAULT_METRICS_PORT=$METRICS_PORT CVAULT_LAB=$LAB_MODE
   export CVAULT_OPERATOR_TOKEN_FILE=$STATE/secrets/operator-token
   export CVAULT_MASTER_KEY_FILE=$STATE/secrets/master-key
   if [ -s "$STATE/secrets/master-key-previous" ]; then export CVAULT_MASTER_KEY_PREVIOUS_FILE=$STATE/secrets/master-key-previous; fi
@@ -44,8 +44,10 @@ api_environment() {
 }
 
 api_settings() {
-  printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$CVAULT_PORTAL_URL" "$CVAULT_SMTP_URL" "$ASPNETCORE_ENVIRONMENT" \
-    "$CVAULT_TRUSTED_PROXIES" "$(cat "$STATE"/secrets/master-key* | digest)" | digest
+  printf '%s\n' "$APP_FOLDER" "$CVAULT_DATABASE_URL" "$CVAULT_API_PORT" "$CVAULT_METRICS_PORT" "$CVAULT_LAB" "$CVAULT_PUBLIC_URL" "$CVAULT_PORTAL_URL" "$CVAULT_SMTP_URL" "$ASPNETCORE_ENVIRONMENT" \
+    "$CVAULT_TRUSTED_PROXIES" "${CVAULT_METER_INTERVAL-}" "${CVAULT_BILLING_CLOSE_AFTER-}" "${CVAULT_BILLING_GRACE_DAYS-}" "${CVAULT_SELLER_NAME-}${CVAULT_SELLER_ADDRESS-}${CVAULT_SELLER_TAX_ID-}" "$(cat "$STATE"/secrets/master-key* | digest)" \
+    "${CVAULT_STRIPE_SECRET_KEY-}${CVAULT_STRIPE_SECRET_KEY_FILE-}" "${CVAULT_STRIPE_WEBHOOK_SECRET-}${CVAULT_STRIPE_WEBHOOK_SECRET_FILE-}" \
+    "${CVAULT_STRIPE_METER_EVENT-}" "${CVAULT_STRIPE_TIMEOUT-}" "${CVAULT_STRIPE_API_BASE-}" | digest
 }
 
 # as_the_api TOOL: what the API's program does as a tool, with the environment that the API has.
@@ -54,6 +56,7 @@ as_the_api() (
   API_PORT=$(remembered_port CVAULT_API_PORT 8080)
   PORTAL_PORT=$(remembered_port CVAULT_PORTAL_PORT 8081)
   MAIL_PORT=$(remembered_port CVAULT_MAIL_PORT 0)
+  METRICS_PORT=$(remembered_port CVAULT_METRICS_PORT 8082)
   LAB_MODE=$(sed -n 's/^CVAULT_LAB=//p' "$STATE/demo.env" 2>/dev/null || true)
   APP_FOLDER=$(cat "$STATE/run/api.app" 2>/dev/null || true)
   [ -d "$APP_FOLDER" ] || die "the API's program is not there." "ops/up --detach builds it."
@@ -79,6 +82,7 @@ start_api() (
   printf '%s\n' "$settings" >"$STATE/run/api.settings"
   printf '%s\n' "$APP_FOLDER" >"$STATE/run/api.app"
   remember_port CVAULT_API_PORT "$API_PORT"
+  remember_port CVAULT_METRICS_PORT "$METRICS_PORT"
 )
 
 api_failed() {

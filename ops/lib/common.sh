@@ -38,7 +38,7 @@ is_state_folder() {
   local entry
   for entry in "$STATE"/* "$STATE"/.[!.]*; do
     FOREIGN=${entry##*/}
-    case $FOREIGN in '*'|'.[!.]*'|pg|pg.new|pgbin|run|logs|secrets|lab|app|mail|demo.env|demo.env.new) ;; *) return 1 ;; esac
+    case $FOREIGN in '*'|'.[!.]*'|pg|pg.new|pgbin|run|logs|secrets|lab|app|mail|fuzz|demo.env|demo.env.new) ;; *) return 1 ;; esac
   done
 }
 

@@ -59,6 +59,7 @@ write_demo_env() {
   (umask 077
   { printf 'CVAULT_URL=http://127.0.0.1:%s\n' "$API_PORT"
     printf 'CVAULT_PORTAL_URL=http://127.0.0.1:%s\n' "$PORTAL_PORT"
+    printf 'CVAULT_METRICS_URL=http://127.0.0.1:%s/metrics\n' "$METRICS_PORT"
     printf 'CVAULT_OPERATOR_TOKEN=%s\n' "$(cat "$STATE/secrets/operator-token")"
     jq -r '"CVAULT_API_KEY=\(.api_key)", "CVAULT_API_SECRET=\(.api_secret)",
       "CVAULT_PUBLISHABLE_KEY=\(.publishable_key)", "CVAULT_TENANT_ID=\(.id)"' "$STATE/secrets/demo-tenant.json"

@@ -42,3 +42,15 @@ require_tools() {
            "Elsewhere: install the packages that bring these commands. Then run this again." ;;
   esac
 }
+
+# For invoices as PDF: fonts of every script, ICU for their order, and poppler for the tests that read them.
+get_pdf_tools() {
+  if ! has_apt || [ -d /usr/share/fonts/truetype/noto ] && [ -d /usr/share/fonts/opentype/noto ] && have pdftotext && ls /usr/lib/*/libicuuc.so.* >/dev/null 2>&1; then return; fi
+  try_apt_install fonts-noto-core fonts-noto-cjk poppler-utils 'libicu[0-9][0-9]' || warn "apt-get could not install fonts (see $STATE/logs/install.log); tests of PDFs are skipped"
+}
+
+# For the tests of pages. Without it they are skipped, and say so: nothing else needs a browser.
+get_browser() {
+  if have chromium || ! has_apt; then return; fi
+  try_apt_install chromium || warn "apt-get could not install chromium (see $STATE/logs/install.log); tests in a browser are skipped"
+}

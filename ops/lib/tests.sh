@@ -69,16 +69,27 @@ run_tests() {
     FAILED=$((FAILED + failed))
     SKIPPED=$((SKIPPED + $(jq '.results.summary | .skipped + .pending' "$report")))
   fi
+  slowest "$report"
   # 8: no test matched. Anything else without a failed test is a runner that broke, or a fixture that threw.
   case $code in 0|8) ;; *) if [ "$failed" = 0 ]; then warn "the runner ended with $code"; FAILED=$((FAILED + 1)); fi ;; esac
+}
+
+# slowest REPORT: where the time went, for whoever wants it back.
+slowest() {
+  [ -s "$1" ] || return 0
+  jq -r '[.results.tests[] | select(.duration > 10000)] | sort_by(-.duration) | .[:30][]
+    | "    \(.duration / 1000 | floor) s  \(.name | split(".") | .[-2:] | join("."))"' "$1" || true
 }
 
 # A fresh one every time. It is in STACK from the first moment, so that a half-started one is ended too.
 start_test_stack() {
   STACK=yes
   "$ROOT/ops/down" --purge 7<&-
-  export CVAULT_API_PORT CVAULT_PORTAL_PORT
-  CVAULT_API_PORT=$(free_port) CVAULT_PORTAL_PORT=$(free_port)
+  make_state_folder
+  get_browser
+  get_pdf_tools
+  export CVAULT_API_PORT CVAULT_PORTAL_PORT CVAULT_METRICS_PORT
+  CVAULT_API_PORT=$(free_port) CVAULT_PORTAL_PORT=$(free_port) CVAULT_METRICS_PORT=$(free_port)
   step "$ROOT/ops/up" --detach || die "the stack for the tests did not come up." "Its words are above."
   set -a
   # shellcheck source=/dev/null

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using CVault.Billing;
 using CVault.Security;
 using CVault.Tenants;
 using Microsoft.AspNetCore.Authorization;
@@ -14,7 +15,7 @@ namespace CVault.Api;
 public static partial class Description
 {
     private const string Key = "api_key", Secret = "api_secret", User = "user_token", Member = "member_token", Operator = "operator_token";
-    private static readonly string[] Tags = ["Authentication", "Users", "Devices", "Connection", "Servers", "Tenant", "Operator", "Platform"];
+    private static readonly string[] Tags = ["Authentication", "Users", "Devices", "Connection", "Servers", "Usage", "Tenant", "Operator", "Platform"];
     private static readonly string[] Inner = ["IResult", "Reply", "PeerChange", "ProblemDetails", "JsonElement"];
     private static readonly string[] Limits = ["bandwidth_limit_gb", "user_limit", "requests_per_minute", "lease_idle_days"];
 
@@ -80,9 +81,17 @@ public static partial class Description
         });
         options.AddSchemaTransformer((schema, context, _) =>
         {
+            if (context.JsonTypeInfo.Type == typeof(Month)) (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[0-9]{4}-[0-9]{2}$");
             if (schema.Properties is null) return Task.CompletedTask;
             // A record's parameters all count as required; those that may be null may be absent.
             schema.Required?.ExceptWith([.. schema.Properties.Where(p => p.Value.Type?.HasFlag(JsonSchemaType.Null) == true).Select(p => p.Key)]);
+            if (context.JsonTypeInfo.Type == typeof(BillingChanges))
+            {
+                schema.Properties["stripe_customer"] = new OpenApiSchema { Type = JsonSchemaType.String | JsonSchemaType.Null, Pattern = "^cus_[A-Za-z0-9]{1,100}$", Description = "Stripe's id of the customer. Null is none. Absent: it stays." };
+                schema.Properties["bill_to"] = new OpenApiSchema { Type = JsonSchemaType.String | JsonSchemaType.Null, MaxLength = 1000, Description = "Up to ten lines. Null is none. Absent: it stays." };
+                return Task.CompletedTask;
+            }
+
             if (context.JsonTypeInfo.Type == typeof(SettingsChanges)) schema.Properties["contact_email"] = new OpenApiSchema { Type = JsonSchemaType.String | JsonSchemaType.Null, Description = "Null is none. Absent: it stays." };
             else if (context.JsonTypeInfo.Type != typeof(TenantChanges)) return Task.CompletedTask;
             foreach (var limit in Limits.Where(schema.Properties.ContainsKey))
@@ -93,6 +102,7 @@ public static partial class Description
             if (context.JsonTypeInfo.Type == typeof(TenantChanges))
             {
                 schema.Properties["requests_per_minute"] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Description = "Null is the default of 100, 0 is none. Absent in a PATCH: it stays." };
+                schema.Properties["max_devices_per_user"] = new OpenApiSchema { Type = JsonSchemaType.Integer | JsonSchemaType.Null, Minimum = "0", Maximum = "1000", Description = "Null is unlimited, 0 is none. Absent in a PATCH: it stays." };
                 schema.Properties["requests_burst"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "0", Maximum = "10000", Description = "How many more may fall into a minute that lies across two windows; 20 by default." };
             }
 
@@ -110,6 +120,7 @@ public static partial class Description
         Policies.SecretKey => [[Key, Secret]],
         Policies.User => [[Key, User]],
         Policies.UserToken => [[User]],
+        Policies.Billing => [[Key, Secret], [Member]],
         Policies.Any => [[Key, Secret], [Key], [User]],
         _ when RolesOf(policy) is not null => [[Member]],
         _ => [],

@@ -1,10 +1,11 @@
+using CVault.Projections;
 using Npgsql;
 
 namespace CVault.Api;
 
 /// <summary>
 /// <c>GET /health</c>: 200 while requests can be served, 503 else. <c>healthy</c>: the database answers and so does
-/// every server. <c>degraded</c>: some server does not. <c>unhealthy</c>: the database or every server is away.
+/// every server. <c>degraded</c>: some server does not, or a read model that money depends on has stopped. <c>unhealthy</c>: the database or every server is away.
 /// <c>GET /health/live</c>: the process runs.
 /// </summary>
 public static class Health
@@ -18,15 +19,29 @@ public static class Health
             var db = links is not null;
             var (total, up, changed, simulated) = links ?? default;
             var wg = db && (total == 0 || up > 0);
+            var models = db ? await ModelsAsync(database, cancellation) : [];
             return new Reply(wg ? 200 : 503, new
             {
-                status = !wg ? "unhealthy" : up < total ? "degraded" : "healthy",
+                status = !wg ? "unhealthy" : up < total || models.Any(m => m.Row.State == ReadModelRow.Stopped) ? "degraded" : "healthy",
                 timestamp = time.GetUtcNow(),
                 db,
                 wg,
                 servers = new { connected = up, total, host_key_changed = changed, simulated },
+                read_models = models.Select(m => new { name = m.Name, state = m.Row.State, lag_events = m.LagEvents, dead_letters = m.DeadLetters }),
             });
         }).AllowAnonymous().ExcludeFromDescription();
+    }
+
+    private static async Task<IReadOnlyList<ReadModelRow.Standing>> ModelsAsync(NpgsqlDataSource database, CancellationToken cancellation)
+    {
+        try
+        {
+            return await ReadModelRow.ListAsync(database, cancellation);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException)
+        {
+            return [];
+        }
     }
 
     /// <summary>The servers in service and how their links are, whichever node keeps them; null when the database does not say.</summary>

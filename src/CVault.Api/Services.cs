@@ -1,12 +1,16 @@
+using CVault.Billing;
 using CVault.Devices;
 using CVault.Mail;
 using CVault.Members;
+using CVault.Metering;
 using CVault.Peers;
+using CVault.Projections.Billing;
 using CVault.Security;
 using CVault.Servers;
 using CVault.Sessions;
 using CVault.Tenants;
 using CVault.Users;
+using Marten;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Cors.Infrastructure;
@@ -25,7 +29,8 @@ public static class Services
         [typeof(TenantChanges), typeof(RegisterServer), typeof(ServerChanges), typeof(EmailAndPassword), typeof(RefreshTokens), typeof(VerifyUserEmail), typeof(ChangeUserPassword), typeof(ForgottenPassword), typeof(ResetUserPassword),
             typeof(SignInExternal), typeof(SignInByIdToken), typeof(SetIdentityProvider), typeof(RegisterDevice), typeof(Connect),
             typeof(SignUp), typeof(VerifyMemberEmail), typeof(MemberLogIn), typeof(RefreshMember), typeof(ForgottenMemberPassword), typeof(MemberPasswordReset), typeof(MemberPasswordChange),
-            typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey), typeof(ChangeRole), typeof(InviteMember), typeof(AcceptInvitation), typeof(SettingsChanges)];
+            typeof(CreateApiKey), typeof(ChangeApiKey), typeof(RotateApiKey), typeof(ChangeRole), typeof(InviteMember), typeof(AcceptInvitation), typeof(SettingsChanges),
+            typeof(PlanBody), typeof(Subscribe), typeof(BillingChanges), typeof(GrantCredit), typeof(GrantDiscount), typeof(BookPayment), typeof(IssueCreditNote), typeof(CloseNow)];
 
     public static void AddCVault(this IServiceCollection services, Settings settings)
     {
@@ -59,15 +64,35 @@ public static class Services
         services.AddSingleton<NodeSignals>();
         services.AddHostedService(s => s.GetRequiredService<NodeSignals>());
         services.AddSingleton<ServerLinks>();
+        services.AddSingleton<EndSessions>();
+        services.AddHostedService(s => s.GetRequiredService<EndSessions>());
+        services.AddSingleton<Collector>();
+        services.AddSingleton<ReadingHeard>(s => s.GetRequiredService<Collector>().SweepAsync);
         services.AddHostedService(s => s.GetRequiredService<ServerLinks>());
         services.AddSingleton<IAgentFamily>(s => s.GetRequiredService<ServerLinks>());
+        services.AddSingleton<SessionNumbers>();
+        services.AddSingleton(settings.PassRules);
         services.AddSingleton(settings.LeaseRules);
+        services.AddSingleton(settings.BillingRules);
+        services.AddSingleton(settings.Seller);
+        services.AddSingleton<StripeOutbox>();
+        services.AddSingleton(s => new StripeGate(
+            settings.Stripe, s.GetRequiredService<IDocumentStore>(), s.GetRequiredService<NpgsqlDataSource>(), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<StripeGate>>()));
+        if (settings.Stripe is { } stripe)
+        {
+            services.AddSingleton(stripe);
+            services.AddHostedService<SendToStripe>();
+        }
+
         services.AddSingleton<FinishMoves>();
         services.AddHostedService(s => s.GetRequiredService<FinishMoves>());
         services.AddSingleton<DrainServers>();
         services.AddHostedService(s => s.GetRequiredService<DrainServers>());
         services.AddSingleton<ParkIdle>();
         services.AddHostedService(s => s.GetRequiredService<ParkIdle>());
+        services.AddHostedService<EnforceBandwidth>();
+        services.AddSingleton<DunUnpaid>();
+        services.AddHostedService(s => s.GetRequiredService<DunUnpaid>());
         services.AddSingleton(settings.Mail);
         services.AddSingleton<Mailer>();
         services.AddHostedService(s => s.GetRequiredService<Mailer>());
@@ -93,6 +118,7 @@ public static class Services
             .AddPolicy(Policies.UserToken, p => Tenant(p).AddRequirements(new CredentialRequirement(Key: false, ProvenKey: false, User: true)))
             .AddPolicy(Policies.Member, p => Member(p).AddRequirements(new MemberRequirement(null, Verified: false)))
             .AddPolicy(Policies.VerifiedMember, p => Member(p).AddRequirements(new MemberRequirement(null, Verified: true)))
+            .AddPolicy(Policies.Billing, p => p.AddAuthenticationSchemes(TenantAuthentication.SchemeName, MemberAuthentication.SchemeName).AddRequirements(new BillingReader()))
             .AddPolicy(Policies.Any, p => Tenant(p).AddRequirements(new AnyCredential()));
         foreach (var permission in Enum.GetValues<Permission>())
         {

@@ -1,4 +1,5 @@
 using CVault.IpLeases;
+using CVault.Metering;
 using CVault.Security;
 using CVault.Servers;
 using Marten;
@@ -18,7 +19,7 @@ public sealed class Startup(NpgsqlDataSource database, IDocumentStore store, Loo
         foreach (var type in Configuration.StoredTypes) await store.Storage.Database.EnsureStorageExistsAsync(type, cancellationToken);
 
         // One transaction, and one node at a time.
-        await using var command = database.CreateCommand($"select pg_advisory_xact_lock(hashtext('cvault_startup')); {RequestLimits.TakeSql} {ServerLoad.ConstraintSql}; {AddressPool.CountSql} {AddressPool.TakeSql} {SecurityFeed.TriggersSql} {TenantWall.Sql}");
+        await using var command = database.CreateCommand($"select pg_advisory_xact_lock(hashtext('cvault_startup')); {RequestLimits.TakeSql} {ServerLoad.ConstraintSql}; {AddressPool.CountSql} {AddressPool.TakeSql} {SecurityFeed.TriggersSql} {PeerMeters.FillSql}; {TenantWall.Sql}");
         await command.ExecuteNonQueryAsync(cancellationToken);
         await lookup.LoadOrCreateAsync(database, master, cancellationToken);
         await signing.LoadOrCreateAsync(database, cancellationToken);

@@ -15,6 +15,9 @@ public sealed class Changes : IMartenOp
 
     public void Append(Guid streamId, params object[] events) => effects.Add(s => s.Events.Append(streamId, events));
 
+    /// <summary>Appends to a stream that is to have this many events afterwards: whoever came first refuses the commit.</summary>
+    public void AppendUpTo(long version, Guid streamId, params object[] events) => effects.Add(s => s.Events.Append(streamId, version, events));
+
     /// <summary>Appends to a stream as it was read: a change of it meanwhile refuses the commit.</summary>
     public void Append<T>(JasperFx.Events.IEventStream<T> stream, params object[] events) where T : class => effects.Add(_ => stream.AppendMany(events));
 

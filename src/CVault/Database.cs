@@ -18,11 +18,12 @@ public static class Database
     /// <c>postgresql://user:password@host:port/name</c>, where <c>?host=/folder</c> names a Unix socket's folder.
     /// </summary>
     /// <exception cref="FormatException">The URL has no database name or is no URL at all.</exception>
+    /// <exception cref="ArgumentException">Npgsql takes no such parameter, or not with this value.</exception>
     public static string ConnectionString(string url)
     {
         var builder = url.StartsWith("postgres", StringComparison.Ordinal) && url.Contains("://", StringComparison.Ordinal)
             ? FromUrl(url)
-            : new NpgsqlConnectionStringBuilder(url);
+            : OfNpgsqlsForm(url);
 
         // The pool's DISCARD ALL throws away the append function's cached plans at every checkout: the largest single
         // cost of a write. The price: no session SET, LISTEN or temp table on pooled connections.
@@ -40,6 +41,19 @@ public static class Database
         return builder.ConnectionString;
     }
 
+    private static NpgsqlConnectionStringBuilder OfNpgsqlsForm(string text)
+    {
+        try
+        {
+            return new NpgsqlConnectionStringBuilder(text);
+        }
+        catch (KeyNotFoundException)
+        {
+            // So Npgsql says of a name that it does not know when no value follows it.
+            throw new FormatException("CVAULT_DATABASE_URL has a parameter that there is not.");
+        }
+    }
+
     private static NpgsqlConnectionStringBuilder FromUrl(string url)
     {
         // System.Uri refuses an empty host, which is how libpq writes "by socket".
@@ -53,7 +67,7 @@ public static class Database
 
         var builder = new NpgsqlConnectionStringBuilder { Database = Uri.UnescapeDataString(name) };
         if (host.Length > 0) builder.Host = host;
-        if (port.Length > 0) builder.Port = int.Parse(port, System.Globalization.CultureInfo.InvariantCulture);
+        if (port.Length > 0) builder.Port = Number(port);
         if (user.Length > 0) builder.Username = Uri.UnescapeDataString(user);
         if (password.Length > 0) builder.Password = Uri.UnescapeDataString(password);
 
@@ -63,7 +77,7 @@ public static class Database
             switch (key)
             {
                 case "host": builder.Host = parameters[key]; break;
-                case "port": builder.Port = int.Parse(parameters[key]!, System.Globalization.CultureInfo.InvariantCulture); break;
+                case "port": builder.Port = Number(parameters[key]!); break;
                 case "sslmode": builder.SslMode = Enum.Parse<SslMode>(parameters[key]!.Replace("-", "", StringComparison.Ordinal), ignoreCase: true); break;
                 case null: break;
                 default: builder[key] = parameters[key]; break;
@@ -72,6 +86,9 @@ public static class Database
 
         return builder;
     }
+
+    private static int Number(string port) =>
+        ushort.TryParse(port, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : throw new FormatException("CVAULT_DATABASE_URL has a port that is none.");
 
     /// <summary>An IPv6 address stands in brackets, since it has colons of its own (RFC 3986, 3.2.2).</summary>
     private static (string Host, string Port) HostAndPort(string text) =>

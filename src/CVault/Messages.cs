@@ -15,7 +15,7 @@ public sealed record ServerChanged(Guid ServerId);
 /// <param name="ServerId">The server.</param>
 public sealed record DrainBegun(Guid ServerId);
 
-/// <summary>A tenant was suspended or taken back, so its peers leave or return to every server that has them.</summary>
+/// <summary>A tenant was suspended or taken back, or used up its bandwidth or has some again, so its peers leave or return to every server that has them.</summary>
 /// <param name="TenantId">The tenant.</param>
 public sealed record TenantAccessChanged(Guid TenantId);
 
@@ -50,4 +50,6 @@ public sealed record UserGone(Guid UserId);
 
 /// <summary>Somebody asked for another password.</summary>
 /// <param name="UserId">The user whose email was named; nobody's where it is unknown.</param>
-public sealed record PasswordForgotten(Guid UserId);
+/// <param name="RequestId">Of that one request: it is answered by one mail, however often and late this message comes.</param>
+/// <param name="At">When it was made.</param>
+public sealed record PasswordForgotten(Guid UserId, Guid RequestId, DateTimeOffset At);

@@ -20,11 +20,14 @@ public sealed record Page(Guid After, int Limit)
     {
         if ((limit ?? Default) is < 1 or > Most) return null;
         if (string.IsNullOrEmpty(cursor)) return new Page(Guid.Empty, limit ?? Default);
-        var bytes = new byte[16];
-        return System.Buffers.Text.Base64Url.IsValid(cursor) && System.Buffers.Text.Base64Url.TryDecodeFromChars(cursor, bytes, out var written) && written == 16
-            ? new Page(new Guid(bytes, bigEndian: true), limit ?? Default)
-            : null;
+        Span<byte> bytes = stackalloc byte[16];
+        return TryDecode(cursor, bytes, out var length) && length == 16 ? new Page(new Guid(bytes, bigEndian: true), limit ?? Default) : null;
     }
+
+    /// <summary>The bytes of a cursor, where it is base64url (RFC 4648) of no more than there is room for.</summary>
+    /// <remarks>Not by <c>TryDecodeFromChars</c>: of what has a byte too many, or one sign of padding, it throws.</remarks>
+    public static bool TryDecode(string cursor, Span<byte> bytes, out int length) =>
+        System.Buffers.Text.Base64Url.DecodeFromChars(cursor, bytes, out _, out length) == System.Buffers.OperationStatus.Done;
 
     public static ProblemDetails Problem() => Problems.Validation(("limit", $"1 to {Most}."), ("cursor", "A next_cursor from an earlier page."));
 

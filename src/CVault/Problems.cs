@@ -16,6 +16,7 @@ public static class Problems
     public static ProblemDetails TenantSuspended() => Of(403, "TENANT_SUSPENDED", "The account of this business is suspended.");
     public static ProblemDetails EmailUnverified() => Of(403, "EMAIL_UNVERIFIED", "The owner has yet to verify their email: the link is in the mail that was sent at sign-up.");
     public static ProblemDetails UserLimitExceeded() => Of(403, "USER_LIMIT_EXCEEDED", "The tenant has as many users as its plan allows.");
+    public static ProblemDetails BandwidthLimitExceeded() => Of(403, "BANDWIDTH_LIMIT_EXCEEDED", "The business has moved as many bytes this month as its plan allows.");
     public static ProblemDetails DeviceLimitExceeded() => Of(403, "DEVICE_LIMIT_EXCEEDED", "The user has as many devices as the tenant allows.");
 
     /// <summary>Unknown, another tenant's, another user's or revoked: always these same bytes, so that nobody can tell which.</summary>
@@ -23,6 +24,9 @@ public static class Problems
 
     /// <summary>A one-time token of a mail that is unknown, used, expired or of another kind.</summary>
     public static ProblemDetails InvalidOneTimeToken() => Of(400, "INVALID_TOKEN", "This token was used already, has expired or is none. Ask for another mail.");
+
+    /// <summary>A webhook that is not signed, not by whom it should be, or too long ago.</summary>
+    public static ProblemDetails InvalidSignature() => Of(400, "INVALID_SIGNATURE", "The signature is missing, wrong or too old.");
 
     public static ProblemDetails LastOwner() => Of(409, "LAST_OWNER", "A tenant always keeps one owner. Make another member an owner first.");
     public static ProblemDetails EmailTaken() => Of(409, "EMAIL_TAKEN", "This email cannot be registered.");
@@ -41,6 +45,9 @@ public static class Problems
 
     /// <summary>The tenant's identity provider does not answer, or not with what OpenID Connect Discovery asks for.</summary>
     public static ProblemDetails IssuerUnavailable() => Of(503, "ISSUER_UNAVAILABLE", "The identity provider of this business cannot be reached. Try again shortly.");
+
+    /// <summary>What PDFs are made with is not installed on the node; the same invoice can be had as JSON and CSV.</summary>
+    public static ProblemDetails PdfUnavailable(string why) => Of(503, "PDF_UNAVAILABLE", why);
 
     /// <summary>The database does not answer. Nothing was acknowledged; the client may repeat the request.</summary>
     public static ProblemDetails DatabaseUnavailable() => Of(503, "SERVICE_UNAVAILABLE", "The service cannot reach its database. Try again shortly.");

@@ -31,6 +31,9 @@ public sealed class Stack : IAsyncDisposable
     /// <summary>Where every mail that the stack sends becomes a file.</summary>
     public static string Mail => Environment("CVAULT_MAIL");
 
+    /// <summary>How often the stack reads its servers.</summary>
+    public static TimeSpan MeterInterval => TimeSpan.FromSeconds(int.Parse(Environment("CVAULT_METER_INTERVAL"), System.Globalization.CultureInfo.InvariantCulture));
+
     public static string StateDir => Environment("CVAULT_TEST_STATE_DIR");
 
     /// <summary>False where namespaces cannot be made; then tunnels cannot be tested, and the tests that need one say so.</summary>
@@ -85,7 +88,7 @@ public sealed class Stack : IAsyncDisposable
         }
     }
 
-    private static string Environment(string name) =>
+    public static string Environment(string name) =>
         System.Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : throw new InvalidOperationException($"{name} is not set: run the tests by ops/test.");
 
     private static string FindRoot()

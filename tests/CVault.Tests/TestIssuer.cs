@@ -17,7 +17,10 @@ public sealed class TestIssuer : IAsyncDisposable
 
     private TestIssuer(WebApplication app) => this.app = app;
 
-    public string Url => app.Urls.Single();
+    /// <summary>With a part that no other has: the API remembers issuers by their URL, and a port may be had again.</summary>
+    public string Url => app.Urls.Single() + path;
+
+    private readonly string path = "/" + Guid.NewGuid().ToString("N")[..8];
 
     /// <summary>What its JWKS publishes now.</summary>
     public List<SecurityKey> Keys { get; } = [];
@@ -38,12 +41,12 @@ public sealed class TestIssuer : IAsyncDisposable
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
         var issuer = new TestIssuer(builder.Build());
-        issuer.app.MapGet("/.well-known/openid-configuration", http => issuer.Instead is { } instead ? instead(http) : http.Response.WriteAsync(new JsonObject
+        issuer.app.MapGet(issuer.path + "/.well-known/openid-configuration", http => issuer.Instead is { } instead ? instead(http) : http.Response.WriteAsync(new JsonObject
         {
             ["issuer"] = issuer.NamedIssuer ?? issuer.Url, ["jwks_uri"] = issuer.NamedKeys ?? issuer.Url + "/keys",
             ["authorization_endpoint"] = issuer.Url + "/authorize", ["id_token_signing_alg_values_supported"] = new JsonArray("RS256", "ES256"),
         }.ToJsonString()));
-        issuer.app.MapGet("/keys", http =>
+        issuer.app.MapGet(issuer.path + "/keys", http =>
         {
             issuer.Reads++;
             return http.Response.WriteAsync(new JsonObject { ["keys"] = new JsonArray([.. issuer.Keys.Select(Published)]) }.ToJsonString());

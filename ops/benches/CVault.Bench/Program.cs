@@ -22,7 +22,14 @@ while (left.TryDequeue(out var option))
 // Numbers are written one way, whoever runs it.
 CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 var options = new Options([.. sizes.Split(',').Select(s => int.Parse(s, CultureInfo.InvariantCulture)).Order()], seconds, concurrency, output, quick, profile);
-var report = args[0] == "authentication" ? await new Authentication(new Stack(), quick ? 2 : 8, concurrency).RunAsync() : await new Provisioning(new Stack(), options).RunAsync();
+var report = args[0] switch
+{
+    "authentication" => await new Authentication(new Stack(), quick ? 2 : 8, concurrency).RunAsync(),
+    "metering" => await new Metering(new Stack(), quick ? 1_000 : 50_000, quick ? 5 : 20).RunAsync(),
+    "billing" => await new BillingBench(new Stack(), quick).RunAsync(),
+    "projections" => await new ProjectionsBench(new Stack(), quick, concurrency).RunAsync(),
+    _ => await new Provisioning(new Stack(), options).RunAsync(),
+};
 Console.WriteLine(report);
 if (output is not null)
 {

@@ -1,6 +1,6 @@
 # The lab's network, its router, its internet and its clients. Sourced by ops/lab.
 #
-#   198.51.100.0/24  the outside: router .1, internet .2, vpn1 .11, vpn2 .12
+#   198.51.100.0/24  the outside: router .1, internet .2, vpn1 .11, vpn2 .12, and so on
 #   192.0.2.0/24     the clients, behind the router: .1, then from .10 on
 #   198.18.N.0/24    management: a link from this machine to each server, N claimed for each lab
 #
@@ -39,8 +39,8 @@ table ip lab {
 	chain forward {
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
-		iifname "clients" ip daddr { 198.51.100.11, 198.51.100.12 } udp dport 51820 accept
-		iifname "clients" ip daddr { 198.51.100.11, 198.51.100.12 } icmp type echo-request accept
+		iifname "clients" ip daddr 198.51.100.11-198.51.100.19 udp dport 51820 accept
+		iifname "clients" ip daddr 198.51.100.11-198.51.100.19 icmp type echo-request accept
 	}
 }
 NFT
@@ -123,6 +123,7 @@ release_management_network() {
 management_of() { # HOST machine|host: the two ends of its /30
     echo "$(<"$lab/management").$((${1#vpn} * 4 + ($([[ $2 == host ]] && echo 2 || echo 1))))"
 }
+management_unplug() { ip link delete "$id-m${1#vpn}" 2>/dev/null || true; }    # a namespace takes its links with it, but not at once
 management_cable() {
     local name=$1 link=$id-m${1#vpn}
     if ! ip -n "$id-$name" link show mgmt0 >/dev/null 2>&1; then

@@ -1,7 +1,14 @@
 # The lab's VPN servers: built by ops/server/bootstrap as any real one. Sourced by ops/lab.
 # shellcheck shell=bash disable=SC2154
 
-declare -A region=([vpn1]=us-east [vpn2]=eu-west)
+# Two that are always there, and those that were added.
+servers() {
+    local path
+    printf '%s\n' vpn1 vpn2
+    for path in "$lab"/hosts/vpn[3-9]; do [[ -e $path/region ]] && basename "$path"; done
+    return 0
+}
+region_of() { case $1 in vpn1) echo us-east ;; vpn2) echo eu-west ;; *) cat "$lab/hosts/$1/region" ;; esac; }
 
 # The control plane's key to the servers: its own when it has one already.
 control_key() {
@@ -86,9 +93,9 @@ write_servers_json() {
     field() { sed -E "s/.*\"$2\":\"?([^\",}]*).*/\1/" "$lab/hosts/$1/server.json"; }
     {
         echo '['
-        for name in vpn1 vpn2; do
+        for name in $(servers); do
             printf '%s  {"name":"%s","region":"%s","endpoint_host":"%s","endpoint_port":%s,"ssh_host":"%s","ssh_port":22,"ssh_user":"cvault","ssh_host_key":"%s","public_key":"%s","address_pool":"10.8.0.0/16","address_pool6":"fd8c:7a11:%s::/64","dns":["198.51.100.2"],"capacity":60000}' \
-                "$separator" "$name" "${region[$name]}" "$(address_of "$name")" "$(field "$name" listen_port)" \
+                "$separator" "$name" "$(region_of "$name")" "$(address_of "$name")" "$(field "$name" listen_port)" \
                 "$(management_of "$name" host)" "$(field "$name" ssh_host_key)" "$(field "$name" public_key)" "${name#vpn}"
             separator=$',\n'
         done

@@ -67,6 +67,8 @@ public static class RegisterDeviceEndpoint
     {
         var userId = principal.UserId();
         var tenant = TenantAuthentication.TenantOf(http);
+        // As this node knows it. One that is over since a moment ago gets a peer that no server is told of (PeerProjection).
+        if (tenant.OverBandwidth) return (null, Problems.BandwidthLimitExceeded());
         if (tenant.Settings.KeyCustody == KeyCustody.Client && command.PublicKey is null)
         {
             return (null, Problems.Validation(("public_key", "This tenant's devices make their own keys: send the public one.")));

@@ -44,6 +44,7 @@ public static class RotateKeyEndpoint
     public static async Task<(Rotation?, ProblemDetails)> LoadAsync(
         Guid deviceId, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, CancellationToken cancellation)
     {
+        if (TenantAuthentication.TenantOf(http).OverBandwidth) return (null, Problems.BandwidthLimitExceeded());
         var command = await http.Request.BodyOrDefaultAsync<RotateKey>(cancellation) ?? new RotateKey(null);
         if (command.PublicKey is not null && !WireGuardKeys.IsPublicKey(command.PublicKey)) return (null, Problems.Validation(("public_key", "A WireGuard public key: 32 bytes in base64.")));
         if (command.PublicKey is { } own && await WireGuardKeys.IsAServersAsync(session, own, cancellation)) return (null, WireGuardKeys.InUse());

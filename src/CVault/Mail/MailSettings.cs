@@ -1,4 +1,5 @@
 using System.Net;
+using CVault.Security;
 using MailKit.Security;
 using MimeKit;
 
@@ -16,6 +17,7 @@ public sealed record MailSettings(SmtpServer? Smtp, MailboxAddress From, string 
 
 /// <summary>A mail server: <c>smtp://user:password@host:port</c>, or <c>smtps://</c> for TLS from the first byte.</summary>
 /// <param name="Security">On <c>smtp://</c> the upgrade to TLS (STARTTLS) is demanded unless the host is this machine.</param>
+[NeverLogged]
 public sealed record SmtpServer(string Host, int Port, string User, string Password, SecureSocketOptions Security)
 {
     /// <exception cref="FormatException">It is no such URL.</exception>

@@ -16,6 +16,7 @@ namespace CVault.Members;
 /// <param name="LoginIndex">The same once the email is verified, else null; unique, so that an email logs in to one tenant.</param>
 /// <param name="PasswordHash">PHC string; see <see cref="Passwords"/>.</param>
 [SingleTenanted]
+[NeverLogged]
 public sealed record MemberCredentials(Guid Id, Guid TenantId, string EmailIndex, string? LoginIndex, string PasswordHash)
 {
     /// <summary>Never prints what it holds.</summary>

@@ -61,6 +61,7 @@ public sealed record MemberPasswordReset(string? Token, string? Password)
 public sealed record PasswordChangedView(bool PasswordChanged = true);
 
 /// <summary>Whose password it becomes, and its hash.</summary>
+[NeverLogged]
 public sealed record NewMemberPassword(MemberCredentials Credentials, string Hash)
 {
     public override string ToString() => nameof(NewMemberPassword);

@@ -3,8 +3,12 @@ using CVault.Security;
 namespace CVault.Members;
 
 /// <summary>A member's tokens, for <c>/api/v1/tenant</c>.</summary>
+[NeverLogged]
 public sealed record MemberTokenView
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(MemberTokenView);
+
     public required Guid MemberId { get; init; }
     public required Guid TenantId { get; init; }
 

@@ -19,8 +19,12 @@ public sealed record SignUp(string? BusinessName, string? Email, string? Passwor
 }
 
 /// <summary>A new tenant, its owner's tokens and, this once, its keys. The keys open nothing until the email is verified.</summary>
+[NeverLogged]
 public sealed record SignedUpView
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(SignedUpView);
+
     public required Guid TenantId { get; init; }
     public required Guid MemberId { get; init; }
 
@@ -41,7 +45,12 @@ public sealed record SignedUpView
 
 /// <param name="PasswordHash">PHC string.</param>
 /// <param name="Taken">Whether the email logs in to a tenant already. Only the mail says so.</param>
-public sealed record SignUpFacts(string PasswordHash, bool Taken);
+[NeverLogged]
+public sealed record SignUpFacts(string PasswordHash, bool Taken)
+{
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(SignUpFacts);
+}
 
 /// <summary><c>POST /api/v1/tenant/auth/signup</c>: a business makes itself a tenant on trial, with its owner and first keys.</summary>
 public static class SignUpEndpoint

@@ -95,7 +95,7 @@ public sealed class DrainServers(IDocumentStore store, NpgsqlDataSource database
 
         var changes = new Changes();
         move.AddTo(changes, device, Guid.Parse(tenantId), rules, now);
-        foreach (var open in await session.Query<Session>().Where(s => s.LiveDevice == deviceId).ToListAsync(cancellation)) changes.Append(open.Id, new SessionEnded("server_drained"));
+        foreach (var open in await session.Query<Session>().Where(s => s.LiveDevice == deviceId).ToListAsync(cancellation)) changes.End(open, "server_drained");
         changes.Execute(session);
         await session.SaveChangesAsync(cancellation);
         foreach (var message in move.Messages(device)) await new MessageBus(wolverine).PublishAsync(message);

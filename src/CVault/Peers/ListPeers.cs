@@ -69,8 +69,7 @@ public static class ListPeers
     private static bool TryDecode(string? cursor, out string publicKey)
     {
         Span<byte> bytes = stackalloc byte[44];
-        var length = 0;
-        var valid = Base64Url.IsValid(cursor ?? "") && Base64Url.TryDecodeFromChars(cursor ?? "", bytes, out length);
+        var valid = Page.TryDecode(cursor ?? "", bytes, out var length);
         publicKey = valid ? Encoding.ASCII.GetString(bytes[..length]) : "";
         return valid;
     }

@@ -86,7 +86,7 @@ public sealed class ParkIdle(IDocumentStore store, NpgsqlDataSource database, IW
         var changes = new Changes();
         var held = await Held.LoadAsync(session, device, cancellation);
         held.Park(changes, "idle", rules, now);
-        foreach (var open in sessions) changes.Append(open.Id, new SessionEnded("idle"));
+        foreach (var open in sessions) changes.End(open, "idle");
         changes.Execute(session);
         await session.SaveChangesAsync(cancellation);
         foreach (var server in held.Servers) await new MessageBus(wolverine).PublishAsync(new ReconcileServer(server.Id));

@@ -9,12 +9,14 @@ namespace CVault.Peers;
 /// <summary>A WireGuard public key as the 32 bytes that it is: what fifty thousand of are compared by.</summary>
 public readonly record struct PeerKey(ulong A, ulong B, ulong C, ulong D)
 {
-    public static PeerKey Parse(ReadOnlySpan<byte> base64)
+    public static PeerKey Parse(ReadOnlySpan<byte> base64) => TryParse(base64, out var key) ? key : throw new InvalidDataException("No public key.");
+
+    public static bool TryParse(ReadOnlySpan<byte> base64, out PeerKey parsed)
     {
         Span<byte> key = stackalloc byte[33];
-        return Base64.DecodeFromUtf8(base64, key, out _, out var length) == System.Buffers.OperationStatus.Done && length == 32
-            ? new PeerKey(Part(key, 0), Part(key, 8), Part(key, 16), Part(key, 24))
-            : throw new InvalidDataException("No public key.");
+        var whole = Base64.DecodeFromUtf8(base64, key, out _, out var length) == System.Buffers.OperationStatus.Done && length == 32;
+        parsed = whole ? new PeerKey(Part(key, 0), Part(key, 8), Part(key, 16), Part(key, 24)) : default;
+        return whole;
     }
 
     public static PeerKey Parse(string base64)

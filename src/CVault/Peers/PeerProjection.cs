@@ -26,10 +26,14 @@ public partial class PeerProjection : EventProjection
     private const string Next = $"nextval('{PeerTable.RevisionSequence}')";
 
     /// <summary>
-    /// Whether the row's tenant is suspended, read under a lock that a suspension waits for and waits on: a device that
-    /// is registered while its tenant is being suspended is either seen by the suspension or sees it.
+    /// Whether the row's tenant is without tunnels, suspended or over its bandwidth, read under a lock that a change of that
+    /// waits for and waits on: a device that is registered while its tenant is being suspended is either seen by the
+    /// suspension or sees it.
     /// </summary>
-    private const string Suspended = $"coalesce((select data ->> 'status' = 'Suspended' from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ? for share), false)";
+    private const string Suspended = $"coalesce((select {WithoutTunnels} from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ? for share), false)";
+
+    /// <summary>Of a row of <c>mt_doc_tenant</c>: not <see cref="Tenant.HasTunnels"/>.</summary>
+    private const string WithoutTunnels = "(data ->> 'status' = 'Suspended' or coalesce((data ->> 'overBandwidth')::boolean, false))";
 
     public void Project(IEvent<DeviceRegistered> e, IDocumentOperations operations) =>
         Want(e.StreamId, e.Data.UserId, e.Data.Home, e.Data.PublicKey, e.Data.PresharedKey, operations);
@@ -45,8 +49,12 @@ public partial class PeerProjection : EventProjection
         operations.QueueSqlCommand($"update {Peers} set leaving = server_id <> ? where device_id = ? and wanted", e.Data.To.ServerId, e.StreamId);
     }
 
-    public void Project(IEvent<DeviceLeft> e, IDocumentOperations operations) => operations.QueueSqlCommand(
-        $"update {Peers} set wanted = false, leaving = false, revision = {Next}, changed_at = now() where device_id = ? and server_id = ? and wanted", e.StreamId, e.Data.From.ServerId);
+    public void Project(IEvent<DeviceLeft> e, IDocumentOperations operations)
+    {
+        Hold(e.TenantId, operations);
+        operations.QueueSqlCommand(
+            $"update {Peers} set wanted = false, leaving = false, revision = {Next}, changed_at = now() where device_id = ? and server_id = ? and wanted", e.StreamId, e.Data.From.ServerId);
+    }
 
     public void Project(IEvent<DeviceKeyRotated> e, IDocumentOperations operations)
     {
@@ -57,6 +65,7 @@ public partial class PeerProjection : EventProjection
             return;
         }
 
+        Hold(e.TenantId, operations);
         // The old one first: an address is wanted by one peer of a server, which an index sees to at every statement.
         operations.QueueSqlCommand(
             $"update {Peers} set wanted = false, revision = {Next}, changed_at = now() where device_id = ? and public_key = ? and wanted", e.StreamId, e.Data.OldPublicKey);
@@ -83,9 +92,20 @@ public partial class PeerProjection : EventProjection
     public void Project(IEvent<DevicePlaced> e, IDocumentOperations operations) =>
         Want(e.StreamId, e.Data.UserId, e.Data.Home, e.Data.PublicKey, e.Data.PresharedKey, operations);
 
-    public void Project(IEvent<TenantSuspended> e, IDocumentOperations operations) => Suspend(e.TenantId, true, operations);
+    public void Project(IEvent<TenantSuspended> e, IDocumentOperations operations) => Suspend(e.TenantId, operations);
 
-    public void Project(IEvent<TenantReinstated> e, IDocumentOperations operations) => Suspend(e.TenantId, false, operations);
+    public void Project(IEvent<TenantReinstated> e, IDocumentOperations operations) => Suspend(e.TenantId, operations);
+
+    public void Project(IEvent<BandwidthExhausted> e, IDocumentOperations operations) => Suspend(e.TenantId, operations);
+
+    public void Project(IEvent<BandwidthRestored> e, IDocumentOperations operations) => Suspend(e.TenantId, operations);
+
+    /// <summary>
+    /// The tenant before the device's rows, as <see cref="Suspend"/> locks them: who took a row first and then asked whether
+    /// the tenant has tunnels would wait for a suspension that waits for the row.
+    /// </summary>
+    private static void Hold(string tenantId, IDocumentOperations operations) =>
+        operations.QueueSqlCommand($"select 1 from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ? for share", tenantId, Guid.Parse(tenantId));
 
     private static void Want(Guid deviceId, Guid userId, DeviceHome home, string publicKey, Sealed presharedKey, IDocumentOperations operations) => operations.QueueSqlCommand($"""
         {Insert}
@@ -93,11 +113,18 @@ public partial class PeerProjection : EventProjection
         {OrTakeOver}
         """, home.ServerId, publicKey, deviceId, userId, operations.TenantId, home.AllowedIps, presharedKey.Text, operations.TenantId, Guid.Parse(operations.TenantId));
 
-    private static void Suspend(string tenantId, bool suspended, IDocumentOperations operations)
+    /// <summary>
+    /// The rows follow the tenant as it stands with all of the transaction's events, whose snapshot was written before
+    /// (Configuration.Inline): of two reasons to be off, the end of one ends nothing.
+    /// </summary>
+    private static void Suspend(string tenantId, IDocumentOperations operations)
     {
         // First the lock, so that the statement after it sees every row of a registration that was under way.
         operations.QueueSqlCommand($"select 1 from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ? for update", tenantId, Guid.Parse(tenantId));
-        operations.QueueSqlCommand(
-            $"update {Peers} set suspended = ?, revision = {Next}, changed_at = now() where tenant_id = ? and wanted and suspended <> ?", suspended, tenantId, suspended);
+        operations.QueueSqlCommand($"""
+            update {Peers} p set suspended = t.off, revision = {Next}, changed_at = now()
+            from (select {WithoutTunnels} as off from {Database.Schema}.mt_doc_tenant where tenant_id = ? and id = ?) t
+            where p.tenant_id = ? and p.wanted and p.suspended <> t.off
+            """, tenantId, Guid.Parse(tenantId), tenantId);
     }
 }

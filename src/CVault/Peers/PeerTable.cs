@@ -76,6 +76,9 @@ public static class PeerTable
         table.AddColumn("rx_bytes", "bigint").NotNull();
         table.AddColumn("tx_bytes", "bigint").NotNull();
         table.AddColumn("last_handshake", "bigint").NotNull();
+        // When metering has counted them; null: not yet.
+        table.AddColumn("settled_at", "timestamptz");
+        table.Indexes.Add(new IndexDefinition("peer_last_counters_unsettled") { Columns = ["server_id"], Predicate = "(settled_at IS NULL)" });
         return table;
     }
 
@@ -185,8 +188,11 @@ public static class PeerTable
             with owned as (select 1 from {Database.Schema}.server_links where server_id = $1 and epoch = $2 for share),
             done as (select * from unnest($3::text[], $4::bigint[], $5::bigint[]) as d (public_key, revision, fingerprint) where exists (select 1 from owned)),
             kept as (
-              insert into {Database.Schema}.peer_last_counters
-              select p.server_id, p.public_key, $6, p.device_id, p.user_id, p.tenant_id, case when c.incarnation = '' then $7 else '' end, coalesce(nullif(c.incarnation, ''), $8), c.rx, c.tx, c.handshake
+              insert into {Database.Schema}.peer_last_counters (server_id, public_key, read_at, device_id, user_id, tenant_id, boot_id, incarnation, rx_bytes, tx_bytes, last_handshake)
+              select p.server_id, p.public_key,
+                -- A clock that was put back changes nothing about which removal of a key was the later one.
+                greatest($6, (select max(l.read_at) + interval '1 microsecond' from {Database.Schema}.peer_last_counters l where l.server_id = p.server_id and l.public_key = p.public_key)),
+                p.device_id, p.user_id, p.tenant_id, case when c.incarnation = '' then $7 else '' end, coalesce(nullif(c.incarnation, ''), $8), c.rx, c.tx, c.handshake
               from unnest($9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[]) as c (public_key, rx, tx, handshake, incarnation)
               join {Database.Schema}.peers p on p.server_id = $1 and p.public_key = c.public_key
               on conflict do nothing),

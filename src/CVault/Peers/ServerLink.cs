@@ -3,6 +3,7 @@ using CVault.Security;
 using CVault.Servers;
 using JasperFx;
 using Marten;
+using Marten.Exceptions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -14,11 +15,8 @@ namespace CVault.Peers;
 /// server has with all that it should have. It says nothing to the server but under its node's lease.
 /// </summary>
 public sealed class ServerLink(
-    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger, SecurityLog security)
+    Server registered, LinkLease lease, ServerDialer dialer, IDocumentStore store, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILogger logger, SecurityLog security, PassRules rules, ReadingHeard heard)
 {
-    /// <summary>How often all peers are compared.</summary>
-    public static readonly TimeSpan FullPass = TimeSpan.FromSeconds(25);
-
     /// <summary>How often pending rows are looked for without being told: a wake-up may be lost.</summary>
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
 
@@ -142,7 +140,7 @@ public sealed class ServerLink(
                 {
                     passDue = false;
                     await PassAsync(connection, meant, cancellation);
-                    nextPass = time.GetUtcNow() + FullPass;
+                    nextPass = time.GetUtcNow() + rules.Interval;
                 }
                 else if (time.GetElapsedTime(lastExchange) > Probe)
                 {
@@ -157,7 +155,7 @@ public sealed class ServerLink(
 
                 waitsForDatabase = false;
             }
-            catch (NpgsqlException e)
+            catch (Exception e) when (e is NpgsqlException || IsDatabaseAway(e))
             {
                 // The server is not at fault: its connection is kept, and all is compared once the rows can be read.
                 if (!waitsForDatabase) logger.LogWarning("Link to server {Server} waits for the database: {Reason}", Server.Name, e.Message);
@@ -231,9 +229,10 @@ public sealed class ServerLink(
         var (started, allocated) = (Stopwatch.GetTimestamp(), GC.GetTotalAllocatedBytes());
         var reading = PeerTable.ExpectedAsync(database, Server.Id, cancellation);
         var diff = new PeerDiff();
+        ServerIdentity identity;
         try
         {
-            await ExchangeAsync(() => connection.DumpAsync(diff.See));
+            identity = await ExchangeAsync(() => connection.DumpAsync(diff.See, diff.SeeUnread));
         }
         finally
         {
@@ -244,9 +243,40 @@ public sealed class ServerLink(
         diff.Compare(expected);
         var (elapsed, bytes) = (Stopwatch.GetElapsedTime(started), GC.GetTotalAllocatedBytes() - allocated);
         logger.LogDebug("Server {Server}: pass over {There} peers took {Milliseconds} ms, allocated {Bytes} bytes", Server.Name, diff.There, (long)elapsed.TotalMilliseconds, bytes);
+        if (diff.UnreadLines > 0)
+        {
+            Instruments.LeftAside(Server.Name, diff.UnreadLines);
+            logger.LogWarning("Server {Server}: {Unread} lines of a dump of {There} peers cannot be read and are left aside; those peers are neither counted nor mended in this pass", Server.Name, diff.UnreadLines, diff.There);
+        }
+
+        // Before anything is mended: a peer that is missing here and added anew begins to count anew.
+        await TellAsync(diff.Reading(Server.Id, lease.Epoch, identity), cancellation);
         if (diff.Handshakes.Count > 0) await PeerTable.NoteHandshakesAsync(database, Server.Id, diff.Handshakes, cancellation);
         if (!diff.IsEmpty) await MendAsync(connection, diff, nothingWanted: expected.Count == 0, meant, cancellation);
     }
+
+    private async Task TellAsync(ServerReading reading, CancellationToken cancellation)
+    {
+        try
+        {
+            await heard(reading, cancellation);
+        }
+        catch (Exception e) when (e is not (LeaseLostException or OperationCanceledException))
+        {
+            Instruments.NotCounted();
+            if (IsDatabaseAway(e)) throw;
+            // Peers are kept right all the same; nothing is lost as long as the counters stand.
+            logger.LogError(e, "ALARM server {Server}: its counters could not be counted", Server.Name);
+        }
+    }
+
+    /// <summary>The database is unreachable, stopping or short of something: whoever asks again will be answered. A statement that it refuses it refuses again. Marten wraps the one and the other.</summary>
+    private static bool IsDatabaseAway(Exception e) => e switch
+    {
+        PostgresException refused => refused.SqlState[..2] is "08" or "25" or "40" or "53" or "55" or "57" or "58",
+        NpgsqlException or SessionTransactionUnusableException => true,
+        _ => e.InnerException is { } inner && IsDatabaseAway(inner),
+    };
 
     private async Task MendAsync(ServerConnection connection, PeerDiff diff, bool nothingWanted, bool meant, CancellationToken cancellation)
     {

@@ -17,7 +17,7 @@ namespace CVault.Peers;
 /// a link that was given to this node runs once its lease (<see cref="LinkLease"/>) is this node's too.
 /// </summary>
 public sealed class ServerLinks(
-    IDocumentStore store, ServerDialer dialer, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, TimeProvider time, ILoggerFactory loggers)
+    IDocumentStore store, ServerDialer dialer, NpgsqlDataSource database, MasterKey master, PeerConfirmations confirmations, NodeSignals signals, PassRules rules, ReadingHeard heard, TimeProvider time, ILoggerFactory loggers)
     : BackgroundService, IAgentFamily
 {
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(1), Retry = TimeSpan.FromMilliseconds(500);
@@ -129,7 +129,7 @@ public sealed class ServerLinks(
 
     private async Task RunAsync(Server server, LinkLease lease, CancellationToken cancellation)
     {
-        var link = new ServerLink(server, lease, dialer, store, database, master, confirmations, signals, time, loggers.CreateLogger<ServerLink>(), new SecurityLog(loggers.CreateLogger<SecurityLog>()));
+        var link = new ServerLink(server, lease, dialer, store, database, master, confirmations, signals, time, loggers.CreateLogger<ServerLink>(), new SecurityLog(loggers.CreateLogger<SecurityLog>()), rules, heard);
         links[server.Id] = link;
         try
         {

@@ -21,9 +21,9 @@ public sealed record CredentialRequirement(bool Key, bool ProvenKey, bool User) 
 }
 
 /// <summary>A secret API key, with its secret.</summary>
-public sealed record SecretKeyOnly : IAuthorizationRequirement, IAuthorizationHandler
+public record SecretKeyOnly : IAuthorizationRequirement, IAuthorizationHandler
 {
-    public Task HandleAsync(AuthorizationHandlerContext context)
+    public virtual Task HandleAsync(AuthorizationHandlerContext context)
     {
         if (context.User.FindFirstValue(Actor.KeyKindClaim) is "secret") context.Succeed(this);
         return Task.CompletedTask;

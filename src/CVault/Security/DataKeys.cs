@@ -64,7 +64,8 @@ public static class DataKeys
             select (select wrapped from {Database.Schema}.data_keys where user_id = $1 and tenant_id = $3), exists (select 1 from taken)
             """);
         command.Parameters.Add(new() { Value = userId });
-        command.Parameters.Add(new() { Value = limit ?? int.MaxValue });
+        // No limit is less than what a deleted user has taken (Quotas.CloseAsync), and gives back as their devices go.
+        command.Parameters.Add(new() { Value = limit ?? 1_000_000_000 });
         command.Parameters.Add(new() { Value = session.TenantId });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
         await reader.ReadAsync(cancellation);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using NSec.Cryptography;
@@ -18,14 +17,12 @@ public sealed class Passwords : IDisposable
     /// <summary>How many requests of this process may wait for a core, and how long each.</summary>
     public const int Places = 64;
 
-    private const int MemoryKiB = 19456, Passes = 2, SaltSize = 16, HashSize = 32;
+    private const int MemoryKiB = 19456, Passes = 2;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-    private static readonly string Prefix = string.Create(CultureInfo.InvariantCulture, $"$argon2id$v=19$m={MemoryKiB},t={Passes},p=1$");
+    private static readonly string Prefix = PasswordHash.PrefixOf(MemoryKiB, Passes);
     private readonly SemaphoreSlim cores = new(AtOnce);
-    private readonly string decoy;
+    private readonly PasswordHash decoy = new(MemoryKiB, Passes, RandomNumberGenerator.GetBytes(PasswordHash.SaltSize), new byte[PasswordHash.HashSize]);
     private int waiting;
-
-    public Passwords() => decoy = Encode(RandomNumberGenerator.GetBytes(SaltSize), new byte[HashSize]);
 
     /// <summary>How many are computed at the same time: one a core.</summary>
     public static int AtOnce => Environment.ProcessorCount;
@@ -59,28 +56,28 @@ public sealed class Passwords : IDisposable
     /// <exception cref="ProblemException">Too many wait: RATE_LIMITED.</exception>
     public async Task<string> HashAsync(string password, CancellationToken cancellation)
     {
-        var salt = RandomNumberGenerator.GetBytes(SaltSize);
-        return Encode(salt, await ComputeAsync(password.Normalized(), salt, MemoryKiB, Passes, cancellation));
+        var salt = RandomNumberGenerator.GetBytes(PasswordHash.SaltSize);
+        return new PasswordHash(MemoryKiB, Passes, salt, await ComputeAsync(password.Normalized(), salt, MemoryKiB, Passes, cancellation)).Text();
     }
 
     /// <summary>Costs the same whether there is a hash to compare with or not, so that time tells nothing.</summary>
     /// <exception cref="ProblemException">Too many wait: RATE_LIMITED.</exception>
+    /// <exception cref="FormatException">What is stored is no password's hash.</exception>
     public async Task<bool> VerifyAsync(string password, string? hash, CancellationToken cancellation)
     {
-        // $argon2id$v=19$m=…,t=…,p=1$salt$hash: what was hashed with other parameters than today's is verified with its own.
-        var fields = (hash ?? decoy).Split('$');
-        var parameters = fields[3].Split(',').Select(p => long.Parse(p.AsSpan(2), CultureInfo.InvariantCulture)).ToArray();
+        // What was hashed with other parameters than today's is verified with its own.
+        var stored = hash is null ? decoy : PasswordHash.Parse(hash);
         // As it was typed too: what was hashed before passwords were normalized is still somebody's password.
         foreach (var text in new[] { password.Normalized(), password }.Distinct())
         {
-            var computed = await ComputeAsync(text, FromUnpadded(fields[4]), parameters[0], parameters[1], cancellation);
-            if (CryptographicOperations.FixedTimeEquals(computed, FromUnpadded(fields[5])) && hash is not null) return true;
+            var computed = await ComputeAsync(text, stored.Salt, stored.MemoryKiB, stored.Passes, cancellation);
+            if (CryptographicOperations.FixedTimeEquals(computed, stored.Hash) && hash is not null) return true;
         }
 
         return false;
     }
 
-    private async Task<byte[]> ComputeAsync(string text, byte[] salt, long memoryKiB, long passes, CancellationToken cancellation)
+    private async Task<byte[]> ComputeAsync(string text, byte[] salt, int memoryKiB, int passes, CancellationToken cancellation)
     {
         await EnterAsync(cancellation);
         try
@@ -91,7 +88,7 @@ public sealed class Passwords : IDisposable
                 {
                     DegreeOfParallelism = 1, MemorySize = memoryKiB, NumberOfPasses = passes,
                 });
-                return argon2.DeriveBytes(Encoding.UTF8.GetBytes(text), salt, HashSize);
+                return argon2.DeriveBytes(Encoding.UTF8.GetBytes(text), salt, PasswordHash.HashSize);
             }, cancellation);
         }
         finally
@@ -114,11 +111,4 @@ public sealed class Passwords : IDisposable
     }
 
     private static int LengthOf(string password) => password.EnumerateRunes().Count();
-
-    private static string Encode(byte[] salt, byte[] hash) => Prefix + Unpadded(salt) + "$" + Unpadded(hash);
-
-    /// <summary>Base64 as PHC strings have it: without padding.</summary>
-    private static string Unpadded(byte[] bytes) => Convert.ToBase64String(bytes).TrimEnd('=');
-
-    private static byte[] FromUnpadded(string text) => Convert.FromBase64String(text.PadRight((text.Length + 3) / 4 * 4, '='));
 }

@@ -24,6 +24,9 @@ public static class Policies
     /// <summary>A logged-in member of a tenant whose owner's email is verified.</summary>
     public const string VerifiedMember = "verified-member";
 
+    /// <summary>Who may see what a tenant pays: its server (key and secret), and members who may read billing.</summary>
+    public const string Billing = "billing";
+
     /// <summary>An API key or a logged-in user.</summary>
     public const string Any = "any";
 }

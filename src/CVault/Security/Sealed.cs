@@ -32,7 +32,7 @@ public sealed class DataKey(Guid userId, byte[] key)
 
     /// <exception cref="CryptographicException">Sealed under another key or for another purpose, or altered.</exception>
     public string Open(string purpose, Sealed value) =>
-        Encoding.UTF8.GetString(Aead.Decrypt(key, FromBase64Url(value.Text.AsSpan(3)), Context(purpose)));
+        Encoding.UTF8.GetString(Aead.Decrypt(key, BytesOf(value), Context(purpose)));
 
     /// <summary>The key for storage, wrapped by the master key.</summary>
     public byte[] Wrap(MasterKey master) => master.Wrap(key, Subject(UserId));
@@ -42,7 +42,10 @@ public sealed class DataKey(Guid userId, byte[] key)
     internal static string Subject(Guid userId) => "data-key:" + userId;
     private byte[] Context(string purpose) => Encoding.UTF8.GetBytes(purpose + ":" + UserId);
     private static string Base64Url(byte[] bytes) => System.Buffers.Text.Base64Url.EncodeToString(bytes);
-    private static byte[] FromBase64Url(ReadOnlySpan<char> text) => System.Buffers.Text.Base64Url.DecodeFromChars(text);
+
+    private static byte[] BytesOf(Sealed value) => value.Text is ['s', '1', '.', .. var text] && System.Buffers.Text.Base64Url.IsValid(text)
+        ? System.Buffers.Text.Base64Url.DecodeFromChars(text)
+        : throw new CryptographicException("No sealed value.");
 }
 
 /// <summary>AES-256-GCM with a random nonce in front and the tag behind.</summary>

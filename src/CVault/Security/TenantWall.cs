@@ -93,7 +93,7 @@ public static class TenantWall
         }
 
         /// <summary>Null for the platform's own sessions.</summary>
-        private string? Call() => session.TenantId == JasperFx.StorageConstants.DefaultTenantId ? null : call ??= CallFor(session.TenantId);
+        private string? Call() => session.TenantId == JasperFx.StorageConstants.DefaultTenantId || ForAll.Value ? null : call ??= CallFor(session.TenantId);
 
         // Statements and parameters may hold keyed hashes and sealed keys: whoever catches the exception logs what a log may hold.
         public void LogSuccess(NpgsqlCommand command) { }
@@ -103,6 +103,15 @@ public static class TenantWall
         public void LogFailure(Exception ex, string message) { }
         public void RecordSavedChanges(IDocumentSession session, IChangeSet commit) { }
     }
+
+    private static readonly AsyncLocal<bool> ForAll = new();
+
+    /// <summary>
+    /// From here to the end of the calling async method, its sessions are the platform's: it writes for many tenants in one
+    /// transaction (<c>ForTenant</c>). Marten's connection speaks for whichever tenant was asked for last, which would
+    /// shut the transaction off from all others.
+    /// </summary>
+    public static void ActForAll() => ForAll.Value = true;
 
     /// <summary>
     /// Tells Marten that a document's table has row-level security by our setting, without its own handling of the setting,

@@ -51,6 +51,10 @@ public readonly ref struct DumpedPeer(ReadOnlySpan<byte> publicKey, ReadOnlySpan
 /// <summary>Hears each peer of a dump.</summary>
 public delegate void PeerDumped(in DumpedPeer peer);
 
+/// <summary>Hears of each line of a dump that should tell of a peer and cannot be read.</summary>
+/// <param name="publicKey">What stands where the key should be, or nothing. The rest of the line may be a secret and goes nowhere.</param>
+public delegate void PeerUnread(ReadOnlySpan<byte> publicKey);
+
 /// <summary>The server refused a request and changed nothing.</summary>
 /// <param name="code">Its word for why, such as <c>bad-line</c>.</param>
 public sealed class ServerRefusedException(string code, string message) : Exception(code + ": " + message)
@@ -100,9 +104,10 @@ public sealed class ServerConnection : IAsyncDisposable
 
     /// <exception cref="TimeoutException">No answer in time.</exception>
     /// <exception cref="IOException">The channel closed.</exception>
+    /// <exception cref="InvalidDataException">It said something else.</exception>
     public Task<ServerIdentity> VersionAsync() => AskAsync("version\n", null, ok =>
         ok is ["cvault-wg/1", var publicKey, var port, var boot, var incarnation]
-            ? new ServerIdentity(publicKey, int.Parse(port, CultureInfo.InvariantCulture), boot, incarnation)
+            ? new ServerIdentity(publicKey, Port(port), boot, incarnation)
             : throw new InvalidDataException("The server speaks another protocol than cvault-wg/1."));
 
     /// <summary>
@@ -117,7 +122,7 @@ public sealed class ServerConnection : IAsyncDisposable
     /// <summary>Adds, replaces and removes in one frame, all or nothing.</summary>
     /// <param name="add">Peers that should be exactly so.</param>
     /// <param name="remove">Public keys of peers that should be gone; unknown ones are no error.</param>
-    /// <returns>The last counters of those removed that the server still knows any of.</returns>
+    /// <returns>The last counters of those removed, and of those added that were removed before, that the server still knows any of.</returns>
     public async Task<IReadOnlyList<LastCounters>> ApplyAsync(IReadOnlyCollection<WantedPeer> add, IReadOnlyCollection<string> remove)
     {
         var frame = new StringBuilder();
@@ -138,8 +143,10 @@ public sealed class ServerConnection : IAsyncDisposable
     }
 
     /// <summary>All that the server has, peer by peer, on the connection's own thread.</summary>
+    /// <param name="heard">Hears each peer.</param>
+    /// <param name="unread">Hears of each line that tells of no peer though it should; the others are heard all the same.</param>
     /// <exception cref="InvalidDataException">What it said is not a whole dump; what was heard of it is worth nothing.</exception>
-    public Task<ServerIdentity> DumpAsync(PeerDumped heard)
+    public Task<ServerIdentity> DumpAsync(PeerDumped heard, PeerUnread unread)
     {
         ServerIdentity? identity = null;
         var peers = 0;
@@ -147,12 +154,13 @@ public sealed class ServerConnection : IAsyncDisposable
         {
             if (line.StartsWith("peer "u8))
             {
-                heard(ReadPeer(line));
                 peers++;
+                if (TryReadPeer(line, out var peer)) heard(peer);
+                else unread(KeyOf(line));
             }
             else if (Encoding.ASCII.GetString(line).Split(' ') is ["interface", var publicKey, var port, var boot, var incarnation])
             {
-                identity = new ServerIdentity(publicKey, int.Parse(port, CultureInfo.InvariantCulture), boot, incarnation);
+                identity = new ServerIdentity(publicKey, Port(port), boot, incarnation);
             }
         }, ok => ok is [var count] && count == peers.ToString(CultureInfo.InvariantCulture) && identity is not null
             ? identity
@@ -177,12 +185,19 @@ public sealed class ServerConnection : IAsyncDisposable
             : throw new InvalidDataException("The server said what is no line of an answer.");
     }
 
-    private static DumpedPeer ReadPeer(ReadOnlySpan<byte> line)
+    private static bool TryReadPeer(ReadOnlySpan<byte> line, out DumpedPeer peer)
     {
         Span<Range> f = stackalloc Range[8];
-        return Fields(line, f) == 7
-            ? new DumpedPeer(line[f[1]], line[f[2]], line[f[3]], Number(line[f[4]]), Number(line[f[5]]), Number(line[f[6]]))
-            : throw new InvalidDataException("The server's dump is not whole.");
+        peer = default;
+        if (Fields(line, f) != 7 || !TryNumber(line[f[4]], out var handshake) || !TryNumber(line[f[5]], out var rx) || !TryNumber(line[f[6]], out var tx)) return false;
+        peer = new DumpedPeer(line[f[1]], line[f[2]], line[f[3]], handshake, rx, tx);
+        return true;
+    }
+
+    private static ReadOnlySpan<byte> KeyOf(ReadOnlySpan<byte> line)
+    {
+        Span<Range> f = stackalloc Range[8];
+        return Fields(line, f) > 1 ? line[f[1]] : [];
     }
 
     /// <summary>Where the line's fields are, and how many there are; what does not fit is one field too many.</summary>
@@ -198,8 +213,15 @@ public sealed class ServerConnection : IAsyncDisposable
         return count;
     }
 
-    private static long Number(ReadOnlySpan<byte> text) =>
-        Utf8Parser.TryParse(text, out long number, out var used) && used == text.Length && number >= 0 ? number : throw new InvalidDataException("The server said what is no number.");
+    private static int Port(string text) =>
+        ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : throw new InvalidDataException("The server said what is no port.");
+
+    private static long Number(ReadOnlySpan<byte> text) => TryNumber(text, out var number) ? number : throw new InvalidDataException("The server said what is no number.");
+
+    /// <summary>9 PB of one peer is no count but a server gone wrong: thousands of such must not run over where they are summed up.</summary>
+    private const long MostCounted = 1L << 53;
+
+    private static bool TryNumber(ReadOnlySpan<byte> text, out long number) => Utf8Parser.TryParse(text, out number, out var used) && used == text.Length && number is >= 0 and <= MostCounted;
 
     private delegate void LineHeard(ReadOnlySpan<byte> line);
 

@@ -3,8 +3,10 @@ using CVault.Devices;
 using CVault.IpLeases;
 using CVault.Security;
 using CVault.Servers;
+using CVault.Tenants;
 using Marten;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Wolverine;
 using Wolverine.Http;
@@ -40,8 +42,9 @@ public sealed record ConnectedView : IPeerReply
 /// <param name="Server">Where the device's home is from now on.</param>
 /// <param name="Move">Its way there; null when it stays.</param>
 /// <param name="Config">The new config, only for a move.</param>
+/// <param name="Number">The number of the session, should it be a new one.</param>
 [NeverLogged]
-public sealed record Connection(Device Device, Session? Current, Server Server, Move? Move, string? Config)
+public sealed record Connection(Device Device, Session? Current, Server Server, Move? Move, string? Config, long Number)
 {
     /// <summary>Never prints what it holds.</summary>
     public override string ToString() => nameof(Connection);
@@ -65,8 +68,9 @@ public static class ConnectEndpoint
     }
 
     public static async Task<(Connection?, ProblemDetails)> LoadAsync(
-        Connect command, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, TimeProvider time, CancellationToken cancellation)
+        Connect command, HttpContext http, ClaimsPrincipal principal, IDocumentSession session, MasterKey master, SessionNumbers numbers, TimeProvider time, CancellationToken cancellation)
     {
+        if (TenantAuthentication.TenantOf(http).OverBandwidth) return (null, Problems.BandwidthLimitExceeded());
         var deviceId = command.DeviceId!.Value;
         if (deviceId == Guid.Empty) return (null, Problems.NotFound());
         // Owned, and locked against a revocation or another connect until this one has committed.
@@ -76,7 +80,7 @@ public static class ConnectEndpoint
         var current = await session.Query<Session>().FirstOrDefaultAsync(s => s.LiveDevice == deviceId, cancellation);
         if (device.Home is { } place && (await session.LoadServerAsync(place.ServerId, cancellation))! is var home && (command.ServerRegion is null || command.ServerRegion == home.Region))
         {
-            return (new Connection(device, current, home, null, null), WolverineContinue.NoProblems);
+            return (new Connection(device, current, home, null, null, await numbers.NextAsync(cancellation)), WolverineContinue.NoProblems);
         }
 
         var (move, problem) = await Move.TakeAsync(session, device, command.ServerRegion, time.GetUtcNow(), cancellation);
@@ -88,14 +92,14 @@ public static class ConnectEndpoint
             move.To, move.Home,
             secret is null ? null : dataKey.Open(Device.PrivateKeyPurpose, secret.PrivateKey),
             dataKey.Open(Device.PresharedKeyPurpose, device.PresharedKey));
-        return (new Connection(device, current, move.To, move, config), WolverineContinue.NoProblems);
+        return (new Connection(device, current, move.To, move, config, await numbers.NextAsync(cancellation)), WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/vpn/connect", OperationId = "connect"), Authorize(Policies.UserToken)]
     [ProducesResponseType<ConnectedView>(200)]
     public static (Reply, Changes, OutgoingMessages) Post(Connect command, Connection connection, ClaimsPrincipal principal, LeaseRules rules, TimeProvider time)
     {
-        var (device, current, server, move, config) = connection;
+        var (device, current, server, move, config, number) = connection;
         var now = time.GetUtcNow();
         var address = (move?.Home ?? device.Home)!.Address;
         var stays = current is not null && current.ServerId == server.Id && move is null;
@@ -108,8 +112,8 @@ public static class ConnectEndpoint
             messages.AddRange(move.Messages(device));
         }
 
-        if (current is not null && !stays) ops.Append(current.Id, new SessionEnded("superseded"));
-        if (!stays) ops.Start<Session>(sessionId, new SessionStarted(device.UserId, device.Id, server.Id, address));
+        if (current is not null && !stays) ops.End(current, "superseded");
+        if (!stays) ops.Start<Session>(sessionId, new SessionStarted(device.UserId, device.Id, server.Id, address, number));
 
         return (
             new Reply(200, new ConnectedView

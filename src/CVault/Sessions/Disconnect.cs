@@ -6,6 +6,7 @@ using Marten;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using Npgsql;
 using Wolverine;
 using Wolverine.Attributes;
 using Wolverine.Http;
@@ -31,6 +32,7 @@ public static class DisconnectEndpoint
         var command = await http.Request.BodyOrDefaultAsync<Disconnect>(cancellation) ?? new Disconnect(null);
         var userId = principal.UserId();
         if (command.DeviceId is { } deviceId && await ReadDevices.OwnAsync(session, principal, deviceId, cancellation) is null) return (null, Problems.NotFound());
+        await HoldAsync(session, userId, cancellation);
         var active = await session.Query<Session>()
             .Where(s => s.UserId == userId && s.LiveDevice != null).OrderByDescending(s => s.Id).ToListAsync(cancellation);
         var tenant = (await session.LoadAsync<Tenant>(principal.TenantId(), cancellation))!;
@@ -39,13 +41,27 @@ public static class DisconnectEndpoint
             WolverineContinue.NoProblems);
     }
 
+    /// <summary>Of several who end the same sessions the others wait here, and then find nothing to end.</summary>
+    private static async Task HoldAsync(IDocumentSession session, Guid userId, CancellationToken cancellation)
+    {
+        await session.BeginTransactionAsync(cancellation);
+        await using var command = new NpgsqlCommand($"""
+            select from {Database.Schema}.mt_streams where tenant_id = $1 and id = any(array(
+              select id from {Database.Schema}.mt_doc_session where tenant_id = $1 and user_id = $2 and live_device is not null))
+            order by id for update
+            """);
+        command.Parameters.Add(new() { Value = session.TenantId });
+        command.Parameters.Add(new() { Value = userId });
+        await session.ExecuteAsync(command, cancellation);
+    }
+
     [WolverinePost("/api/v1/vpn/disconnect", OperationId = "disconnect"), Authorize(Policies.UserToken)]
     [ProducesResponseType<DisconnectedView>(200), OptionalBody(typeof(Disconnect))]
     public static (Reply, Changes, OutgoingMessages) Post([NotBody] Ending ending)
     {
         var active = ending.Sessions;
         var changes = new Changes();
-        foreach (var session in active) changes.Append(session.Id, new SessionEnded("disconnected"));
+        foreach (var session in active) changes.End(session, "disconnected");
         return (Reply.Ok(new DisconnectedView(active.Count > 0 ? active[0].Id : null, "disconnected", active.Count)), changes, ending.Ephemeral ? [.. active.Select(s => new SessionOver(s.DeviceId))] : []);
     }
 }
@@ -59,7 +75,7 @@ public static class EndSessionOfRevokedDevice
         var changes = new Changes();
         foreach (var live in await session.Query<Session>().Where(s => s.LiveDevice == message.DeviceId).ToListAsync(cancellation))
         {
-            changes.Append(live.Id, new SessionEnded("device_revoked"));
+            changes.End(live, "device_revoked");
         }
 
         return changes;

@@ -19,9 +19,8 @@ public sealed class ApiCalls(NpgsqlDataSource database, TimeProvider time, ILogg
 
     private readonly ConcurrentDictionary<(Guid Tenant, DateOnly Day, string Key), (long Calls, DateTimeOffset Last)> counted = new();
 
-    /// <summary>Keys that were good for a call today, and so no more than there are.</summary>
-    private readonly ConcurrentDictionary<string, bool> usedToday = new(StringComparer.Ordinal);
-    private DateOnly today;
+    /// <summary>Keys that were good for a call, by UTC day; of today and yesterday, and so at most twice as many as there are.</summary>
+    private readonly ConcurrentDictionary<(string Key, DateOnly Day), bool> used = new();
 
     /// <summary><c>key_id</c> is empty for calls that a token alone made.</summary>
     public static Table Schema()
@@ -42,10 +41,7 @@ public sealed class ApiCalls(NpgsqlDataSource database, TimeProvider time, ILogg
         var now = time.GetUtcNow();
         var day = DateOnly.FromDateTime(now.UtcDateTime);
         counted.AddOrUpdate((tenantId, day, keyId ?? ""), static (_, now) => (1, now), static (_, n, now) => (n.Calls + 1, now), now);
-        if (keyId is null) return false;
-        if (today != day) usedToday.Clear();
-        today = day;
-        return usedToday.TryAdd(keyId, true);
+        return keyId is not null && used.TryAdd((keyId, day), true);
     }
 
     /// <summary>How the keys of the session's tenant were used: the last call of each, and how many there were in the calendar month (UTC).</summary>
@@ -93,6 +89,9 @@ public sealed class ApiCalls(NpgsqlDataSource database, TimeProvider time, ILogg
 
     private async Task FlushAsync(CancellationToken cancellation)
     {
+        var yesterday = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime).AddDays(-1);
+        foreach (var old in used.Keys.Where(k => k.Day < yesterday)) used.TryRemove(old, out _);
+
         var taken = new List<KeyValuePair<(Guid Tenant, DateOnly Day, string Key), (long Calls, DateTimeOffset Last)>>();
         foreach (var of in counted.Keys)
         {

@@ -37,8 +37,12 @@ public record ApiKeyView
 }
 
 /// <summary>A new API key with, this once, its secret.</summary>
+[NeverLogged]
 public sealed record NewApiKeyView : ApiKeyView
 {
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(NewApiKeyView);
+
     /// <summary>For <c>X-API-Secret</c>; null for a publishable key. It is not stored and cannot be shown again.</summary>
     public required string? ApiSecret { get; init; }
 

@@ -42,18 +42,21 @@ public static class CreateTenant
             Names.TryParse<TenantStatus>(command.Status, out var status) ? status : TenantStatus.Active,
             command.ApplyTo(new TenantSettings()),
             now);
-        var view = TenantView.Of(new Tenant(id, created.Name, created.Status, created.Settings, now));
+        var tenant = new Tenant(id, created.Name, created.Status, created.Settings, now);
+        // Only a limit of nothing is used up by nothing.
+        object[] standing = [.. new BandwidthUse(Bandwidth.MonthOf(now), 0).Settle(tenant, tenant.Settings.BandwidthLimitBytes)];
+        var view = TenantView.Of(tenant with { OverBandwidth = standing.Length > 0 });
 
         return (
             Reply.Created($"/admin/tenants/{id}", new TenantCreatedView
             {
-                Id = view.Id, Name = view.Name, Status = view.Status, BandwidthLimitGb = view.BandwidthLimitGb, UserLimit = view.UserLimit,
+                Id = view.Id, Name = view.Name, Status = view.Status, BandwidthLimitGb = view.BandwidthLimitGb, OverBandwidth = view.OverBandwidth, UserLimit = view.UserLimit,
                 MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute, RequestsBurst = view.RequestsBurst, LeasePolicy = view.LeasePolicy, LeaseIdleDays = view.LeaseIdleDays,
                 KeyCustody = view.KeyCustody, EmailVerification = view.EmailVerification, WhitelabelConfig = view.WhitelabelConfig, CreatedAt = view.CreatedAt,
                 ApiKey = secretKey.Id, ApiSecret = secret, PublishableKey = publishable.Id,
             }),
-            MartenOps.StartStream<Tenant>(id, id.ToString(), created,
-                secretKey.Issued(), publishable.Issued()),
+            MartenOps.StartStream<Tenant>(id, id.ToString(), [created,
+                secretKey.Issued(), publishable.Issued(), .. standing]),
             MartenOps.Insert(secretKey),
             MartenOps.Insert(publishable));
     }

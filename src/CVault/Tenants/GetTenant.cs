@@ -12,10 +12,13 @@ namespace CVault.Tenants;
 public sealed record TenantDetailView : TenantView
 {
     [SetsRequiredMembers]
-    public TenantDetailView(TenantView tenant, long apiCallsThisMonth) : base(tenant) => ApiCallsThisMonth = apiCallsThisMonth;
+    public TenantDetailView(TenantView tenant, long apiCallsThisMonth, long bandwidthUsedBytes) : base(tenant) => (ApiCallsThisMonth, BandwidthUsedBytes) = (apiCallsThisMonth, bandwidthUsedBytes);
 
     /// <summary>Calls that were let through in this calendar month (UTC); the last five seconds may be missing.</summary>
     public long ApiCallsThisMonth { get; }
+
+    /// <summary>Bytes received and sent in this calendar month (UTC), as far as the servers were read.</summary>
+    public long BandwidthUsedBytes { get; }
 }
 
 /// <summary><c>GET /admin/tenants/{id}</c>.</summary>
@@ -25,6 +28,6 @@ public static class GetTenant
     [ProducesResponseType<TenantDetailView>(200)]
     public static async Task<IResult> Get(Guid id, IQuerySession session, TimeProvider time, CancellationToken cancellation) =>
         await session.LoadAsync<Tenant>(id, cancellation) is { } tenant
-            ? Reply.Ok(new TenantDetailView(TenantView.Of(tenant), await ApiCalls.OfMonthAsync(session, time.GetUtcNow(), cancellation)))
+            ? Reply.Ok(new TenantDetailView(TenantView.Of(tenant), await ApiCalls.OfMonthAsync(session, time.GetUtcNow(), cancellation), await Bandwidth.UsedAsync(session, time.GetUtcNow(), cancellation)))
             : new ProblemResult(Problems.NotFound());
 }

@@ -25,3 +25,22 @@ public sealed record MemberRequirement(Permission? Permission, bool Verified) : 
         return Task.CompletedTask;
     }
 }
+
+/// <summary>A secret API key, or a logged-in member who may read what the tenant pays.</summary>
+public sealed record BillingReader : SecretKeyOnly
+{
+    private static readonly MemberRequirement Members = new(Permission.ReadBilling, Verified: false);
+
+    public override async Task HandleAsync(AuthorizationHandlerContext context)
+    {
+        if (!context.User.HasClaim(c => c.Type == Actor.MemberClaim))
+        {
+            await base.HandleAsync(context);
+            return;
+        }
+
+        var asked = new AuthorizationHandlerContext([Members], context.User, context.Resource);
+        await Members.HandleAsync(asked);
+        if (asked.HasSucceeded) context.Succeed(this);
+    }
+}

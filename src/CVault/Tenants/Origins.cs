@@ -66,9 +66,9 @@ public sealed class Origins : ICorsPolicyProvider
         else if (!origins.All(IsOrigin)) yield return ("allowed_origins", "Origins as browsers send them: https://host or https://host:port in lower case, without a path; http only for localhost.");
     }
 
-    /// <summary>As a browser would send it. Apps' own schemes (<c>capacitor://localhost</c>) are origins too; a wildcard or <c>null</c> is none.</summary>
+    /// <summary>As a browser would send it: an internationalized host in its form for the wire (<c>xn--…</c>). Apps' own schemes (<c>capacitor://localhost</c>) are origins too; a wildcard or <c>null</c> is none.</summary>
     public static bool IsOrigin(string? text) =>
-        text is { Length: > 0 and <= 255 } && Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Host.Length > 0 && !uri.Host.Contains('*', StringComparison.Ordinal)
+        text is { Length: > 0 and <= 255 } && text.All(char.IsAscii) && Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Host.Length > 0 && !uri.Host.Contains('*', StringComparison.Ordinal)
         && text == $"{uri.Scheme}://{(uri.IsDefaultPort || uri.Port < 0 ? uri.Host : $"{uri.Host}:{uri.Port}")}" && (uri.Scheme != "http" || uri.IsLoopback) && uri.Scheme != "file";
 
     private async Task<HashSet<string>> ReadAsync()

@@ -24,8 +24,10 @@ public sealed record SettingsView
 
     /// <summary>Decimal gigabytes a month; null is unlimited.</summary>
     public required int? BandwidthLimitGb { get; init; }
+    /// <summary>Whether all of that was moved this month (UTC): then there are no tunnels until the next, or a higher limit.</summary>
+    public required bool OverBandwidth { get; init; }
     public required int? UserLimit { get; init; }
-    public required int MaxDevicesPerUser { get; init; }
+    public required int? MaxDevicesPerUser { get; init; }
     public required int? RequestsPerMinute { get; init; }
 
     /// <summary><c>sticky</c> or <c>ephemeral</c>.</summary>
@@ -51,7 +53,7 @@ public sealed record SettingsView
         return new SettingsView
         {
             TenantId = view.Id, Name = view.Name, ContactEmail = tenant.ContactEmail is { } email ? key?.Open(Emails.Purpose, email) : null, Status = view.Status,
-            BandwidthLimitGb = view.BandwidthLimitGb, UserLimit = view.UserLimit, MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute,
+            BandwidthLimitGb = view.BandwidthLimitGb, OverBandwidth = view.OverBandwidth, UserLimit = view.UserLimit, MaxDevicesPerUser = view.MaxDevicesPerUser, RequestsPerMinute = view.RequestsPerMinute,
             LeasePolicy = view.LeasePolicy, LeaseIdleDays = view.LeaseIdleDays, KeyCustody = view.KeyCustody, EmailVerification = view.EmailVerification, WhitelabelConfig = view.WhitelabelConfig, EmailVerified = tenant.Verified,
         };
     }
@@ -70,7 +72,7 @@ public sealed class SettingsChanges
 
     public IEnumerable<(string Field, string Message)> Errors()
     {
-        if (ContactEmail.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null) && !(ContactEmail.ValueKind == JsonValueKind.String && Emails.IsWellFormed(ContactEmail.GetString()!)))
+        if (ContactEmail.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null) && !(ContactEmail.ValueKind == JsonValueKind.String && Texts.IsStorable(ContactEmail) && Emails.IsWellFormed(ContactEmail.GetString()!)))
         {
             yield return ("contact_email", "An email address, or null for none.");
         }

@@ -22,5 +22,5 @@ public static class SuspendTenant
 
     /// <summary>The message that takes a tenant's peers off the servers, or back, when that is what the change means.</summary>
     public static OutgoingMessages Announce(Tenant before, Tenant after) =>
-        before.IsSuspended == after.IsSuspended ? [] : [new TenantAccessChanged(after.Id)];
+        before.HasTunnels == after.HasTunnels ? [] : [new TenantAccessChanged(after.Id)];
 }

@@ -26,7 +26,7 @@ public sealed record IdentityProvider(string Issuer, string ClientId);
 /// <summary>The numbers and choices of a tenant that operators set.</summary>
 /// <param name="BandwidthLimitGb">Decimal gigabytes a calendar month (UTC); null is unlimited, 0 is none.</param>
 /// <param name="UserLimit">How many users; null is unlimited, 0 is none.</param>
-/// <param name="MaxDevicesPerUser">How many live devices a user may have.</param>
+/// <param name="MaxDevicesPerUser">How many live devices a user may have; null is unlimited, 0 is none.</param>
 /// <param name="RequestsPerMinute">API requests a minute; null takes <see cref="DefaultRequestsPerMinute"/>, 0 is none.</param>
 /// <param name="LeasePolicy">When addresses go back.</param>
 /// <param name="KeyCustody">Who makes private keys; <see cref="KeyCustody.Client"/> demands it of every device.</param>
@@ -37,7 +37,7 @@ public sealed record IdentityProvider(string Issuer, string ClientId);
 public sealed record TenantSettings(
     int? BandwidthLimitGb = null,
     int? UserLimit = null,
-    int MaxDevicesPerUser = 5,
+    int? MaxDevicesPerUser = 5,
     int? RequestsPerMinute = null,
     LeasePolicy LeasePolicy = LeasePolicy.Sticky,
     KeyCustody KeyCustody = KeyCustody.Managed,
@@ -47,6 +47,13 @@ public sealed record TenantSettings(
     int RequestsBurst = TenantSettings.DefaultRequestsBurst)
 {
     public const int DefaultRequestsPerMinute = 100, DefaultRequestsBurst = 20;
+
+    /// <summary>Gigabytes are decimal.</summary>
+    public const long BytesPerGb = 1_000_000_000;
+
+    /// <summary>Bytes a calendar month (UTC); null is unlimited, 0 is none.</summary>
+    [JsonIgnore]
+    public long? BandwidthLimitBytes => BandwidthLimitGb * BytesPerGb;
 
     /// <summary>The limit of the tenant's requests, over all nodes together.</summary>
     [JsonIgnore]
@@ -107,6 +114,15 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
     [JsonIgnore]
     public bool Verified => !Unverified;
 
+    /// <summary>Whether it moved all that it may move this month: then it has no tunnels, and all else goes on.</summary>
+    public bool OverBandwidth { get; init; }
+
+    /// <summary>Why it is suspended; null while it is not.</summary>
+    public string? SuspendedFor { get; init; }
+
+    /// <summary>What it was before it was suspended.</summary>
+    public TenantStatus StatusBefore { get; init; }
+
     /// <summary>Whom to write to about the account; null for nobody.</summary>
     public Sealed? ContactEmail { get; init; }
 
@@ -129,9 +145,15 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
 
     public Tenant Apply(IdentityProviderRemoved _) => this with { IdentityProvider = null };
 
-    public Tenant Apply(TenantSuspended _) => this with { Status = TenantStatus.Suspended };
+    public Tenant Apply(TenantSuspended e) => this with { Status = TenantStatus.Suspended, SuspendedFor = e.Reason, StatusBefore = IsSuspended ? StatusBefore : Status };
 
-    public Tenant Apply(TenantReinstated e) => this with { Status = e.Status };
+    public Tenant Apply(TenantReinstated e) => this with { Status = e.Status, SuspendedFor = null };
+
+    public Tenant Apply(BandwidthWarned _) => this;
+
+    public Tenant Apply(BandwidthExhausted _) => this with { OverBandwidth = true };
+
+    public Tenant Apply(BandwidthRestored _) => this with { OverBandwidth = false };
 
     public Tenant Apply(IEvent<ApiKeyIssued> e) => this with
     {
@@ -176,4 +198,8 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
 
     [JsonIgnore]
     public bool IsSuspended => Status == TenantStatus.Suspended;
+
+    /// <summary>Whether its peers are on the servers.</summary>
+    [JsonIgnore]
+    public bool HasTunnels => !IsSuspended && !OverBandwidth;
 }

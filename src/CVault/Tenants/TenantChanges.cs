@@ -4,7 +4,7 @@ namespace CVault.Tenants;
 
 /// <summary>
 /// The members that <c>POST /admin/tenants</c> and <c>PATCH /admin/tenants/{id}</c> share. In a PATCH an absent member
-/// stays as it is and an explicit null sets it to null, so absence and null are told apart.
+/// stays as it is and an explicit null sets it to null, so absence and null are told apart; what cannot be null stays as it is then, too.
 /// </summary>
 public sealed class TenantChanges
 {
@@ -12,7 +12,7 @@ public sealed class TenantChanges
     public string? Status { get; init; }
     public JsonElement BandwidthLimitGb { get; init; }
     public JsonElement UserLimit { get; init; }
-    public int? MaxDevicesPerUser { get; init; }
+    public JsonElement MaxDevicesPerUser { get; init; }
     public JsonElement RequestsPerMinute { get; init; }
     public int? RequestsBurst { get; init; }
     public string? LeasePolicy { get; init; }
@@ -39,7 +39,12 @@ public sealed class TenantChanges
             yield return ("lease_idle_days", "A whole number from 1 to 3650, or null for never.");
         }
 
-        if (MaxDevicesPerUser is < 0 or > 1000) yield return ("max_devices_per_user", "0 to 1000.");
+        if (MaxDevicesPerUser.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null)
+            && !(MaxDevicesPerUser.ValueKind == JsonValueKind.Number && MaxDevicesPerUser.TryGetInt32(out var devices) && devices is >= 0 and <= 1000))
+        {
+            yield return ("max_devices_per_user", "A whole number from 0 to 1000, or null for no limit.");
+        }
+
         if (RequestsBurst is < 0 or > 10_000) yield return ("requests_burst", "0 to 10000.");
         foreach (var (field, value) in new[] { ("bandwidth_limit_gb", BandwidthLimitGb), ("user_limit", UserLimit), ("requests_per_minute", RequestsPerMinute) })
         {
@@ -48,8 +53,9 @@ public sealed class TenantChanges
         }
 
         if (WhitelabelConfig.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Object or JsonValueKind.Null)) yield return ("whitelabel_config", "A JSON object.");
-        else if (WhitelabelConfig.ValueKind == JsonValueKind.Object && WhitelabelConfig.GetRawText().Length > 16_384) yield return ("whitelabel_config", "At most 16 KiB.");
+        // First of all: the raw text of what is no UTF-8 cannot be had.
         else if (!Texts.IsStorable(WhitelabelConfig)) yield return ("whitelabel_config", "A text in it holds a character that cannot be stored.");
+        else if (WhitelabelConfig.ValueKind == JsonValueKind.Object && WhitelabelConfig.GetRawText().Length > 16_384) yield return ("whitelabel_config", "At most 16 KiB.");
     }
 
     /// <summary>What is wrong with a business's name.</summary>
@@ -64,7 +70,7 @@ public sealed class TenantChanges
     {
         BandwidthLimitGb = Number(BandwidthLimitGb, old.BandwidthLimitGb),
         UserLimit = Number(UserLimit, old.UserLimit),
-        MaxDevicesPerUser = MaxDevicesPerUser ?? old.MaxDevicesPerUser,
+        MaxDevicesPerUser = Number(MaxDevicesPerUser, old.MaxDevicesPerUser),
         RequestsPerMinute = Number(RequestsPerMinute, old.RequestsPerMinute),
         RequestsBurst = RequestsBurst ?? old.RequestsBurst,
         LeasePolicy = Names.TryParse<LeasePolicy>(LeasePolicy, out var lease) ? lease : old.LeasePolicy,

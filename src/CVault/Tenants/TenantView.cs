@@ -13,8 +13,10 @@ public record TenantView
 
     /// <summary>Decimal gigabytes a month; null is unlimited.</summary>
     public required int? BandwidthLimitGb { get; init; }
+    /// <summary>Whether all of that was moved this month (UTC): then the tenant has no tunnels until the next, or a higher limit.</summary>
+    public required bool OverBandwidth { get; init; }
     public required int? UserLimit { get; init; }
-    public required int MaxDevicesPerUser { get; init; }
+    public required int? MaxDevicesPerUser { get; init; }
 
     /// <summary>Null is the platform's default of 100.</summary>
     public required int? RequestsPerMinute { get; init; }
@@ -40,6 +42,7 @@ public record TenantView
         Name = t.Name,
         Status = Names.Of(t.Status),
         BandwidthLimitGb = t.Settings.BandwidthLimitGb,
+        OverBandwidth = t.OverBandwidth,
         UserLimit = t.Settings.UserLimit,
         MaxDevicesPerUser = t.Settings.MaxDevicesPerUser,
         RequestsPerMinute = t.Settings.RequestsPerMinute,

@@ -9,6 +9,7 @@ namespace CVault.Users;
 
 /// <summary>Body of <c>auth/logout</c>.</summary>
 /// <param name="RefreshToken">Of the login that ends; absent: that of the access token.</param>
+[NeverLogged]
 public sealed record Logout(string? RefreshToken)
 {
     public override string ToString() => nameof(Logout);

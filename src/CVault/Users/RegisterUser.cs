@@ -59,7 +59,12 @@ public sealed record OutcomeView(string Status);
 /// <param name="Tenant">Whose user it would be.</param>
 /// <param name="PasswordHash">PHC string.</param>
 /// <param name="Taken">The email is somebody's already, which nobody but its mailbox is told.</param>
-public sealed record UserRegistration(Tenant Tenant, string PasswordHash, bool Taken);
+[NeverLogged]
+public sealed record UserRegistration(Tenant Tenant, string PasswordHash, bool Taken)
+{
+    /// <summary>Never prints what it holds.</summary>
+    public override string ToString() => nameof(UserRegistration);
+}
 
 /// <summary>
 /// <c>POST /api/v1/auth/register</c>: a new user of the key's tenant, logged in. Where the tenant has emails verified it

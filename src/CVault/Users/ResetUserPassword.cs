@@ -44,8 +44,8 @@ public static class ForgotUserPassword
 
     [WolverinePost("/api/v1/auth/password/forgot", OperationId = "forgotPassword"), Authorize(Policies.ApiKey)]
     [ProducesResponseType<OutcomeView>(202)]
-    public static (Reply, OutgoingMessages) Post(ForgottenPassword command, [NotBody] Forgetful forgetful) =>
-        (new Reply(202, new OutcomeView("reset_sent")) { Noted = new(SecurityEvent.PasswordResetRequested) }, [new PasswordForgotten(forgetful.UserId)]);
+    public static (Reply, OutgoingMessages) Post(ForgottenPassword command, [NotBody] Forgetful forgetful, TimeProvider time) =>
+        (new Reply(202, new OutcomeView("reset_sent")) { Noted = new(SecurityEvent.PasswordResetRequested) }, [new PasswordForgotten(forgetful.UserId, Guid.CreateVersion7(time.GetUtcNow()), time.GetUtcNow())]);
 }
 
 /// <summary>Writes the mail to a user who forgot their password; the tokens of earlier ones are void.</summary>
@@ -56,9 +56,12 @@ public static class SendPasswordReset
         PasswordForgotten message, IDocumentSession session, LookupKey lookup, MasterKey master, TimeProvider time, CancellationToken cancellation)
     {
         var changes = new Changes();
+        var now = time.GetUtcNow();
+        // By then its token would be of no use, and whoever waited for it has asked again.
+        if (now - message.At > ForgotUserPassword.Patience || await ResetRequests.IsTakenAsync(session, message.RequestId, cancellation)) return (changes, []);
+        changes.Add(ResetRequests.Take(message.RequestId, session.TenantId, message.At));
         if (await UserEmail.OfAsync(session, master, message.UserId, cancellation) is not { } email
             || await session.LoadAsync<Tenant>(Guid.Parse(session.TenantId), cancellation) is not { } tenant) return (changes, []);
-        var now = time.GetUtcNow();
         var (token, row) = OneTimeTokens.Issue(OneTimeKind.UserPassword, tenant.Id, message.UserId, now + ForgotUserPassword.Patience, lookup, master);
         var (mail, due) = Mails.Send(UserMails.ResetPassword(tenant, email, token), master, now);
         changes.Add(OneTimeTokens.Revoke(OneTimeKind.UserPassword, message.UserId));

@@ -59,6 +59,21 @@ public sealed class ConnectionTests(Stack stack)
     }
 
     [Fact]
+    public async Task of_several_disconnects_at_once_one_ends_the_session()
+    {
+        var (user, device) = await NewDeviceAsync();
+        for (var round = 0; round < 5; round++)
+        {
+            var session = (await ConnectAsync(user, device.Id)).Is(HttpStatusCode.OK).Text("session_id");
+            var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => user.SendAsync(HttpMethod.Post, Disconnect, i % 2 == 0 ? null : new { device_id = device.Id })));
+            Assert.Equal(["0", "0", "0", "0", "0", "1"], answers.Select(a => a.Is(HttpStatusCode.OK).Text("ended")).Order());
+            await using var ends = stack.Database.CreateCommand("select count(*) from cvault.mt_events where stream_id = $1 and type = 'session_ended_v1'");
+            ends.Parameters.Add(new() { Value = Guid.Parse(session) });
+            Assert.Equal(1L, await ends.ExecuteScalarAsync());
+        }
+    }
+
+    [Fact]
     public async Task connecting_after_disconnecting_is_another_session()
     {
         var (user, device) = await NewDeviceAsync();

@@ -20,6 +20,7 @@ public sealed class DescriptionTests(Stack stack)
             "post /admin/tenants", "get /admin/tenants/{id}", "patch /admin/tenants/{id}", "delete /admin/tenants/{id}",
             "post /api/v1/auth/register", "post /api/v1/auth/login", "post /api/v1/auth/refresh",
             "post /api/v1/devices", "get /api/v1/devices", "post /api/v1/vpn/connect", "post /api/v1/vpn/disconnect", "get /api/v1/vpn/status", "get /api/v1/servers",
+            "get /api/v1/usage", "get /api/v1/tenant/dashboard/stats", "get /api/v1/tenant/dashboard/usage", "get /api/v1/tenant/dashboard/activity",
         })
         {
             Assert.Contains(promised, operations);

@@ -54,6 +54,20 @@ public sealed class DeviceTests(Stack stack)
     }
 
     [Fact]
+    public async Task without_a_limit_a_user_has_as_many_devices_as_they_like_and_with_none_no_device()
+    {
+        var tenant = await stack.NewTenantAsync(new { max_devices_per_user = 1 });
+        var user = await tenant.NewUserAsync();
+        await user.NewDeviceAsync();
+        (await user.RegisterDeviceAsync("One too many")).IsProblem(403, "DEVICE_LIMIT_EXCEEDED");
+        var changed = (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { max_devices_per_user = (int?)null })).Is(HttpStatusCode.OK);
+        Assert.Null(changed.Json["max_devices_per_user"]);
+        for (var i = 0; i < 6; i++) await user.NewDeviceAsync();
+        (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { max_devices_per_user = 0 })).Is(HttpStatusCode.OK);
+        (await user.RegisterDeviceAsync("None at all")).IsProblem(403, "DEVICE_LIMIT_EXCEEDED");
+    }
+
+    [Fact]
     public async Task a_region_without_a_server_is_unavailable_and_takes_no_slot()
     {
         var user = await (await stack.NewTenantAsync(new { max_devices_per_user = 1 })).NewUserAsync();

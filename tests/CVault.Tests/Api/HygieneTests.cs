@@ -69,11 +69,11 @@ public sealed class HygieneTests(Stack stack, ITestOutputHelper output)
     public async Task the_page_of_the_description_shows_the_operations_in_a_browser()
     {
         var browser = new[] { "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome" }.FirstOrDefault(File.Exists);
-        Assert.SkipUnless(browser is not null, "This machine has no Chromium.");
+        Assert.SkipUnless(browser is not null, "This machine has no Chromium, and ops/test could not install it.");
         var profile = Directory.CreateTempSubdirectory("cvault-docs-");
         try
         {
-            var start = new System.Diagnostics.ProcessStartInfo(browser, ["--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + profile.FullName, "--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", new Uri(Stack.Url, "/docs/").ToString()])
+            var start = new System.Diagnostics.ProcessStartInfo(browser, ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir=" + profile.FullName, "--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", new Uri(Stack.Url, "/docs/").ToString()])
             {
                 RedirectStandardOutput = true, RedirectStandardError = true,
             };

@@ -132,6 +132,23 @@ public sealed class IdempotencyTests(Stack stack)
     }
 
     [Fact]
+    public async Task a_day_later_the_same_key_is_another_request()
+    {
+        var user = await (await stack.NewTenantAsync()).NewUserAsync();
+        var first = (await user.RegisterDeviceAsync("One", idempotencyKey: key)).Is(HttpStatusCode.Created);
+        await using (var command = stack.Database.CreateCommand("update cvault.idempotency_keys set expires_at = expires_at - interval '24 hours' where location = $1"))
+        {
+            command.Parameters.Add(new() { Value = first.Headers["Location"] });
+            Assert.Equal(1, await command.ExecuteNonQueryAsync());
+        }
+
+        var second = (await user.RegisterDeviceAsync("Two", idempotencyKey: key)).Is(HttpStatusCode.Created);
+        Assert.False(second.Headers.ContainsKey(Replayed));
+        Assert.NotEqual(first.Text("device_id"), second.Text("device_id"));
+        Assert.Equal("true", (await user.RegisterDeviceAsync("Two", idempotencyKey: key)).Headers.GetValueOrDefault(Replayed));
+    }
+
+    [Fact]
     public async Task registering_logging_in_connecting_and_disconnecting_repeat_the_same_way()
     {
         var tenant = await stack.NewTenantAsync();

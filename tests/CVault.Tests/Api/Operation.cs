@@ -67,6 +67,6 @@ internal sealed record Operation(HttpMethod Method, string Path, string Name, Js
         if (types.Contains("array")) return new JsonArray();
         if (types.Contains("integer") || types.Contains("number")) return 1;
         if (types.Contains("boolean")) return true;
-        return schema["format"]?.ToString() == "uuid" ? Guid.NewGuid().ToString() : "text";
+        return schema["format"]?.ToString() switch { "uuid" => Guid.NewGuid().ToString(), "date" => "2026-03-01", _ => "text" };
     }
 }

@@ -168,9 +168,7 @@ public sealed class SignUpTests(Stack stack)
     [Fact]
     public async Task a_free_and_a_taken_email_take_the_same_time()
     {
-        // Several, since one is sent five mails an hour at most.
         var mailed = new Queue<string>();
-        for (var i = 0; i < 12; i++) mailed.Enqueue((await stack.SignUpAsync()).Owner.Email);
         string Taken()
         {
             var email = mailed.Dequeue();
@@ -192,6 +190,17 @@ public sealed class SignUpTests(Stack stack)
             ("forgotten password", "/api/v1/tenant/auth/password/forgot", e => new { email = e }),
         })
         {
+            var apart = double.MaxValue;
+            // A busy machine sets them apart now and then; what tells one from the other does so every time.
+            for (var attempt = 0; attempt < 3 && apart >= 25; attempt++) apart = await ApartAsync(what, path, body);
+            Assert.True(apart < 25, $"{what}: a known and an unknown email are {apart:F1} ms apart.");
+        }
+
+        async Task<double> ApartAsync(string what, string path, Func<string, object> body)
+        {
+            // Several, since one is sent five mails an hour at most.
+            mailed.Clear();
+            for (var i = 0; i < 6; i++) mailed.Enqueue((await stack.SignUpAsync()).Owner.Email);
             for (var warm = 0; warm < 4; warm++) await MeasureAsync(path, body(warm % 2 == 0 ? Taken() : Scenarios.NewAddress()));
             var (known, unknown) = (new List<double>(), new List<double>());
             for (var i = 0; i < 20; i++)
@@ -204,7 +213,7 @@ public sealed class SignUpTests(Stack stack)
 
             var (k, u) = (known.Order().ElementAt(10), unknown.Order().ElementAt(10));
             TestContext.Current.TestOutputHelper?.WriteLine($"{what}: known {k:F1} ms, unknown {u:F1} ms, apart {Math.Abs(k - u):F1} ms (medians of 20)");
-            Assert.True(Math.Abs(k - u) < 25, $"{what}: a known email takes {k:F1} ms and an unknown one {u:F1} ms.");
+            return Math.Abs(k - u);
         }
     }
 

@@ -101,6 +101,7 @@ public sealed class UserManagementTests(Stack stack)
         await Task.Delay(TimeSpan.FromSeconds(1));
         var deletion = tenant.SendAsync(HttpMethod.Delete, "/api/v1/users/" + user.Id);
         await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.False(deletion.IsCompleted, "The deletion waited for nothing."); // What it sends after it waits as well, here, and would find the device.
         await halt.CommitAsync();
         (await deletion).Is(HttpStatusCode.OK);
         await registration;

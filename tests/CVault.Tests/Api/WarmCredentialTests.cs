@@ -41,6 +41,17 @@ public sealed class WarmCredentialTests(Stack stack, ITestOutputHelper output)
         Assert.False(waiting.IsCompleted, "A key that this node never saw was believed or refused without a look.");
         await transaction.RollbackAsync();
         Assert.NotEqual(HttpStatusCode.InternalServerError, (await waiting).Status);
+
+        // Nor does it ask each time what has changed: a reading that is fresh serves. Few calls, since the node's own reading waits, too.
+        await using var other = await connection.BeginTransactionAsync();
+        await using (var locking = connection.CreateCommand())
+        {
+            locking.CommandText = "lock table cvault.security_changes in access exclusive mode";
+            await locking.ExecuteNonQueryAsync();
+        }
+
+        for (var i = 0; i < 5; i++) (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).IsProblem(400, "VALIDATION_FAILED");
+        await other.RollbackAsync();
     }
 
     [Fact]

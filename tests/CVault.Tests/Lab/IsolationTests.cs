@@ -75,6 +75,7 @@ public sealed class IsolationTests(Stack stack, ITestOutputHelper output)
     [Fact]
     public async Task nothing_leaves_beside_a_tunnel_that_is_reconnecting()
     {
+        const int Enough = 50;
         LabClient.Required();
         await using var client = await LabClient.NewAsync("reconnecting");
         await ConnectAsync(client);
@@ -102,10 +103,11 @@ public sealed class IsolationTests(Stack stack, ITestOutputHelper output)
                 ["ping", "-c1", "-W1", LabClient.Internet], ["ping", "-6", "-c1", "-W1", "fd8c:7a11:1::1"], ["ping", "-6", "-c1", "-W1", "2001:db8::1"],
             ];
             // A client asks for a new session KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, 15 s, after nobody answered it, and every 5 s from then.
-            await Stack.EventuallyAsync("the client asks for a new session, twice", TimeSpan.FromSeconds(30), async () =>
+            // How much its programs send meanwhile depends on the machine: it is sent until there is enough to see.
+            await Stack.EventuallyAsync("the client asks for a new session, twice, and sends much", TimeSpan.FromSeconds(60), async () =>
             {
                 Assert.All(await Task.WhenAll(sent.Select(client.RunAsync)), o => Assert.DoesNotContain("198.51.100.11", o.Text, StringComparison.Ordinal));
-                return await PacketsAsync(client, "wire", "handshakes") >= 2;
+                return await PacketsAsync(client, "wire", "handshakes") >= 2 && await PacketsAsync(client, "wire", "tunnel") > Enough;
             });
             Assert.Equal(0, await PacketsAsync(client, "wire", "clear"));
             await Stack.OnAsync(client.Name, ["nft", "flush", "chain", "inet", "wire", "lost"]);
@@ -113,7 +115,6 @@ public sealed class IsolationTests(Stack stack, ITestOutputHelper output)
 
             var (tunnel, clear) = (await PacketsAsync(client, "wire", "tunnel"), await PacketsAsync(client, "wire", "clear"));
             output.WriteLine($"while reconnecting: {tunnel} packets into the tunnel, {await PacketsAsync(client, "wire", "wireguard")} of WireGuard on the wire, {clear} in the clear");
-            Assert.True(tunnel > 50, "Too little was sent for anything to be seen.");
             Assert.Equal(0, clear);
 
             // And the counter would have seen one.

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 
 namespace CVault.Tests.Lab;
 
@@ -8,13 +9,16 @@ public sealed record LabPeer(string PublicKey, string PresharedKey, string Allow
     public bool Has(params string[] addresses) => AllowedIps.Split(',').Order(StringComparer.Ordinal).SequenceEqual(addresses.Order(StringComparer.Ordinal));
 }
 
+/// <summary>A peer's counters and its last handshake, Unix seconds; 0 for none.</summary>
+public sealed record LabCounters(Bytes Moved, long Handshake);
+
 /// <summary>What tests see and break on a VPN server of the lab, from its root's side.</summary>
-public sealed class LabServer(string name)
+public class LabServer(string name, string region)
 {
-    public static readonly LabServer Vpn1 = new("vpn1"), Vpn2 = new("vpn2");
+    public static readonly LabServer Vpn1 = new("vpn1", "us-east"), Vpn2 = new("vpn2", "eu-west");
 
     public string Name { get; } = name;
-    public string Region => Name == "vpn1" ? "us-east" : "eu-west";
+    public string Region { get; } = region;
     public string Log => Path.Combine(Stack.StateDir, "lab", "logs", Name + ".sshd");
 
     /// <summary>All peers that the interface has, by public key.</summary>
@@ -23,6 +27,13 @@ public sealed class LabServer(string name)
     /// <summary>From what <c>wg show wg0 dump</c> prints.</summary>
     public static Dictionary<string, LabPeer> Peers(string dump) =>
         dump.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(l => l.Split('\t')).ToDictionary(f => f[0], f => new LabPeer(f[0], f[1], f[3]));
+
+    /// <summary>What the interface has counted, by public key.</summary>
+    public async Task<Dictionary<string, LabCounters>> CountersAsync() =>
+        (await Stack.OnAsync(Name, ["wg", "show", "wg0", "dump"])).Text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(l => l.Split('\t'))
+            .ToDictionary(f => f[0], f => new LabCounters(new Bytes(Number(f[5]), Number(f[6])), Number(f[4])));
+
+    private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 
     public async Task<bool> HasAsync(string publicKey) => (await PeersAsync()).ContainsKey(publicKey);
 
@@ -64,5 +75,32 @@ public sealed class LabServer(string name)
     {
         var all = (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers?limit=200")).Is(System.Net.HttpStatusCode.OK).Json["servers"]!.AsArray();
         return Guid.Parse(all.Single(s => s!["name"]!.ToString() == Name)!["id"]!.ToString(), CultureInfo.InvariantCulture);
+    }
+}
+
+/// <summary>One more server of the lab, registered for one test; at its end retired, which needs it to be empty, and gone.</summary>
+public sealed class OwnServer : LabServer, IAsyncDisposable
+{
+    private readonly Stack stack;
+
+    private OwnServer(Stack stack, string name, string region, string id) : base(name, region) => (this.stack, Id) = (stack, id);
+
+    public string Id { get; }
+
+    public static async Task<OwnServer> AddAsync(Stack stack, string region, string name = "vpn3")
+    {
+        await Stack.RunAsync("ops/lab", ["server", name, region]);
+        var entry = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Stack.StateDir, "lab", "servers.json")))!.AsArray().Single(s => s!["name"]!.ToString() == name)!;
+        var id = (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/servers", entry)).Is(System.Net.HttpStatusCode.Created).Text("id");
+        await Stack.EventuallyAsync($"{name} is up", TimeSpan.FromSeconds(30), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers/" + id)).Text("status") == "active");
+        return new OwnServer(stack, name, region, id);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Answer retired = null!;
+        for (var i = 0; i < 60 && (retired = await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/servers/{Id}/retire")).Status != System.Net.HttpStatusCode.OK; i++) await Task.Delay(500);
+        await Stack.RunAsync("ops/lab", ["remove", Name]);
+        Assert.Equal(System.Net.HttpStatusCode.OK, retired.Status);
     }
 }

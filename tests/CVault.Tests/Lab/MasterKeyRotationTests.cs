@@ -174,6 +174,7 @@ public sealed class MasterKeyRotationTests(Stack stack)
         start.Environment.Clear();
         foreach (var variable in environment.Select(v => v.Split('=', 2))) start.Environment[variable[0]] = variable[1];
         (start.Environment["CVAULT_MASTER_KEY_FILE"], start.Environment["CVAULT_MASTER_KEY_PREVIOUS_FILE"], start.Environment["CVAULT_API_PORT"]) = (current, previous, "0");
+        start.Environment.Remove("CVAULT_METRICS_PORT");
         return Process.Start(start)!;
     }
 }

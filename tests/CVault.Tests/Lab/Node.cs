@@ -36,6 +36,7 @@ public sealed class Node : IAsyncDisposable
         var port = FreePort();
         var given = File.ReadAllText($"/proc/{pid}/environ").Split('\0', StringSplitOptions.RemoveEmptyEntries).Select(v => v.Split('=', 2)).ToDictionary(v => v[0], v => v[1]);
         given["CVAULT_API_PORT"] = port.ToString();
+        given.Remove("CVAULT_METRICS_PORT");
         given["CVAULT_DATABASE_URL"] += (given["CVAULT_DATABASE_URL"].Contains('?') ? "&" : "?") + "Application%20Name=" + name;
         foreach (var (key, value) in environment) given[key] = value;
         var log = Path.Combine(Stack.StateDir, "logs", name + ".log");

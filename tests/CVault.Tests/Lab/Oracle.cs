@@ -101,13 +101,13 @@ public sealed class Oracle(Stack stack)
         return wrong;
     }
 
-    /// <summary>The live devices and the suspended tenants, by nothing but their events.</summary>
+    /// <summary>The live devices and the tenants without tunnels, suspended or over their bandwidth, by nothing but their events.</summary>
     private async Task<(Dictionary<Guid, LiveDevice> Live, HashSet<string> Suspended)> FoldAsync(List<string> wrong)
     {
         var live = new Dictionary<Guid, LiveDevice>();
         var ended = new HashSet<Guid>();
-        var suspended = new HashSet<string>(StringComparer.Ordinal);
-        await using var command = stack.Database.CreateCommand("select stream_id, tenant_id, type, data::text from cvault.mt_events where type like 'device_%' or type like 'tenant_%' order by seq_id");
+        var (suspended, over) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
+        await using var command = stack.Database.CreateCommand("select stream_id, tenant_id, type, data::text from cvault.mt_events where type like 'device_%' or type like 'tenant_%' or type like 'bandwidth_%' order by seq_id");
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {
@@ -135,9 +135,12 @@ public sealed class Oracle(Stack stack)
                 case "tenant_created_v1" when e.GetProperty("status").GetString() == "Suspended":
                 case "tenant_suspended_v1": suspended.Add(tenant); break;
                 case "tenant_reinstated_v1": suspended.Remove(tenant); break;
+                case "bandwidth_exhausted_v1": over.Add(tenant); break;
+                case "bandwidth_restored_v1": over.Remove(tenant); break;
             }
         }
 
+        suspended.UnionWith(over);
         return (live, suspended);
     }
 

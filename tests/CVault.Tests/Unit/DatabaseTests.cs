@@ -55,6 +55,9 @@ public sealed class DatabaseTests
     [InlineData("postgresql://localhost/")]
     [InlineData("postgresql://cvault@localhost/?sslmode=require")]
     [InlineData("postgresql://localhost:port/vpn")]
+    [InlineData("postgresql://localhost:99999999999/vpn")]
+    [InlineData("ThereIsNoSuch=")]
+    [InlineData("postgresql:///vpn?host=/run/sockets&port=-1")]
     public void a_URL_that_says_too_little_is_refused(string url) => Assert.ThrowsAny<FormatException>(() => Database.ConnectionString(url));
 
     [Fact]

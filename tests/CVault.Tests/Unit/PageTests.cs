@@ -53,9 +53,23 @@ public sealed class PageTests
     [InlineData("AAAA")]
     [InlineData("AAAAAAAAAAAAAAAAAAAAAA==x")]
     [InlineData("AAAAAAAAAAAAAAAAAAAAAAAA")]
+    [InlineData("AAAAAAAAAAAAAAAAAAAAAAA")]  // One byte too many.
+    [InlineData("AAAAAAAAAAAAAAAAAAAAAA\t\t=x")]
     [InlineData("01890a5d-ac96-774b-bcce-b302099a8057")]
     [InlineData("'; drop table--")]
     [InlineData("ÄÖÜ")]
     [InlineData(" ")]
     public void garbage_is_no_cursor(string cursor) => Assert.Null(Page.Of(null, cursor));
+
+    [Fact]
+    public void what_is_longer_than_a_cursor_is_none_whatever_its_length()
+    {
+        foreach (var length in Enumerable.Range(0, 100))
+        {
+            var text = new string('A', length);
+            Assert.Equal(length == 22, Page.TryDecode(text, new byte[16], out var bytes) && bytes == 16);
+            _ = Page.Of(null, text + "=");
+            Assert.Equal(length == 59, Page.TryDecode(text, new byte[44], out bytes) && bytes == 44);
+        }
+    }
 }

@@ -66,6 +66,39 @@ public sealed class PeerDiffTests
         Assert.Equal((A, B), (Assert.Single(diff.Missing).ToString(), Assert.Single(diff.Unknown).ToString()));
     }
 
+    [Fact]
+    public void a_peer_that_could_not_be_read_is_there_and_nothing_else_is_known_of_it()
+    {
+        var diff = Unread([Wanted(A), Wanted(B)], [B]);
+        Assert.Equal([A], diff.Missing.Select(k => k.ToString()));
+        Assert.Equal([Key(7)], diff.Unknown.Select(k => k.ToString()));
+        Assert.Empty(diff.Different);
+        Assert.Equal((2, 1), (diff.There, diff.UnreadLines));
+
+        var reading = diff.Reading(Guid.Empty, 1, new ServerIdentity("", 0, "", ""));
+        Assert.True(reading.Lacks(PeerKey.Parse(A)));
+        Assert.False(reading.Lacks(PeerKey.Parse(B)));
+    }
+
+    /// <summary>The stranger that is seen may be a wanted peer's line gone wrong elsewhere; the one that is not seen may be the line without a key.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("no key")]
+    public void where_a_line_has_no_key_no_peer_is_missing_and_none_is_unknown(string key)
+    {
+        var diff = Unread([Wanted(A), Wanted(B)], [key]);
+        Assert.True(diff.IsEmpty);
+        Assert.False(diff.Reading(Guid.Empty, 1, new ServerIdentity("", 0, "", "")).Lacks(PeerKey.Parse(A)));
+    }
+
+    [Fact]
+    public void a_line_whose_key_is_none_is_one_that_cannot_be_read()
+    {
+        var diff = Between([Wanted(A)], [("no-key", Psk, Ips, 0)]);
+        Assert.Equal(1, diff.UnreadLines);
+        Assert.True(diff.IsEmpty);
+    }
+
     [Theory]
     [InlineData(0, 0, false)]
     [InlineData(0, 1_700_000_000, true)]
@@ -118,6 +151,16 @@ public sealed class PeerDiffTests
 
     private static PeerDiff Between(WantedPeer[] wanted, (string, string, string, long)[] there) =>
         Diff(wanted.ToDictionary(p => PeerKey.Parse(p.PublicKey), p => new ExpectedPeer(PeerFingerprint.Of(p), 0)), there);
+
+    /// <summary>A server with one stranger, and lines that cannot be read, of these keys.</summary>
+    private static PeerDiff Unread(WantedPeer[] wanted, string[] keys)
+    {
+        var diff = new PeerDiff();
+        diff.See(new DumpedPeer(Encoding.ASCII.GetBytes(Key(7)), "-"u8, "-"u8, 0, 1, 2));
+        foreach (var key in keys) diff.SeeUnread(Encoding.ASCII.GetBytes(key));
+        diff.Compare(wanted.ToDictionary(p => PeerKey.Parse(p.PublicKey), p => new ExpectedPeer(PeerFingerprint.Of(p), 0)));
+        return diff;
+    }
 
     private static PeerDiff Diff(Dictionary<PeerKey, ExpectedPeer> expected, (string Key, string Psk, string Ips, long Handshake)[] there)
     {

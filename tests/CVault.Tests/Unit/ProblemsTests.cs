@@ -9,10 +9,9 @@ public sealed class ProblemsTests
     /// <summary>Section 4.5 of the specification (all but <c>NETWORK_ERROR</c>, which a client finds alone) and the contract.</summary>
     private static readonly Dictionary<string, int> Contract = new()
     {
-        ["INVALID_API_KEY"] = 401, ["TENANT_SUSPENDED"] = 403, ["USER_LIMIT_EXCEEDED"] = 403, ["DEVICE_LIMIT_EXCEEDED"] = 403, ["SERVER_UNAVAILABLE"] = 503,
+        ["INVALID_API_KEY"] = 401, ["TENANT_SUSPENDED"] = 403, ["USER_LIMIT_EXCEEDED"] = 403, ["DEVICE_LIMIT_EXCEEDED"] = 403, ["BANDWIDTH_LIMIT_EXCEEDED"] = 403, ["SERVER_UNAVAILABLE"] = 503,
         ["INVALID_CREDENTIALS"] = 401, ["VALIDATION_FAILED"] = 400, ["NOT_FOUND"] = 404, ["CONFLICT"] = 409, ["UNAUTHENTICATED"] = 401, ["FORBIDDEN"] = 403,
         ["EMAIL_TAKEN"] = 409, ["IDEMPOTENCY_KEY_REUSED"] = 422, ["POOL_EXHAUSTED"] = 503, ["RATE_LIMITED"] = 429,
-        // BANDWIDTH_LIMIT_EXCEEDED comes with the issue that enforces that limit.
     };
 
     private static readonly ProblemDetails[] All = [.. typeof(Problems).GetMethods(BindingFlags.Public | BindingFlags.Static)

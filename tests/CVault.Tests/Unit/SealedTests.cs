@@ -24,6 +24,15 @@ public sealed class SealedTests
         Assert.NotEqual(one, key.Seal("email", "alice@example.com"));
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    [InlineData("s1")]
+    [InlineData("s1.")]
+    [InlineData("s1.no base64url at all")]
+    [InlineData("s2.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    public void what_is_no_sealed_value_is_refused_like_an_altered_one(string? text) => Refused(() => key.Open("email", new Sealed(text!)));
+
     [Fact]
     public void it_does_not_open_for_another_purpose() => Refused(() => key.Open("device-name", key.Seal("email", "alice")));
 

@@ -21,6 +21,9 @@ public sealed class ServerConnectionTests
     [InlineData("ok cvault-wg/2 KEY 51820 boot-1 made-1\n")]
     [InlineData("ok\n")]
     [InlineData("ok cvault-wg/1\n")]
+    [InlineData("ok cvault-wg/1 KEY port boot-1 made-1\n")]
+    [InlineData("ok cvault-wg/1 KEY -1 boot-1 made-1\n")]
+    [InlineData("ok cvault-wg/1 KEY 99999999999 boot-1 made-1\n")]
     public async Task a_server_of_another_protocol_is_refused(string answer) => await Assert.ThrowsAsync<InvalidDataException>(() => new Script(answer).Connect().VersionAsync());
 
     [Fact]
@@ -46,20 +49,20 @@ public sealed class ServerConnectionTests
     {
         var heard = new List<string>();
         var identity = await new Script(Interface + "peer A PSK 10.8.0.2/32,fd00::2/128 1700000000 5000000000 7\npeer B - - 0 0 0\nok 2\n").Connect().DumpAsync(
-            (in peer) => heard.Add($"{peer.ToString()} {Encoding.ASCII.GetString(peer.PresharedKey)} {Encoding.ASCII.GetString(peer.AllowedIps)} {peer.LastHandshake} {peer.RxBytes} {peer.TxBytes}"));
+            (in peer) => heard.Add($"{peer.ToString()} {Encoding.ASCII.GetString(peer.PresharedKey)} {Encoding.ASCII.GetString(peer.AllowedIps)} {peer.LastHandshake} {peer.RxBytes} {peer.TxBytes}"), AllRead);
         Assert.Equal(new ServerIdentity("KEY", 51820, "boot-1", "made-1"), identity);
         Assert.Equal(["A PSK 10.8.0.2/32,fd00::2/128 1700000000 5000000000 7", "B - - 0 0 0"], heard);
     }
 
     [Fact]
-    public async Task a_dump_of_no_peers_is_empty() => await new Script(Interface + "ok 0\n").Connect().DumpAsync((in _) => Assert.Fail("There is none."));
+    public async Task a_dump_of_no_peers_is_empty() => await new Script(Interface + "ok 0\n").Connect().DumpAsync((in _) => Assert.Fail("There is none."), AllRead);
 
     [Fact]
     public async Task a_dump_longer_than_any_buffer_is_heard_whole()
     {
         var count = 0L;
         var lines = string.Concat(Enumerable.Range(0, 20_000).Select(n => $"peer KEY{n} PSK 10.8.{n / 256}.{n % 256}/32 {n} 1 2\n"));
-        await new Script(Interface + lines + "ok 20000\n").Connect().DumpAsync((in peer) => count += peer.LastHandshake);
+        await new Script(Interface + lines + "ok 20000\n").Connect().DumpAsync((in peer) => count += peer.LastHandshake, AllRead);
         Assert.Equal(20_000L * 19_999 / 2, count);
     }
 
@@ -93,17 +96,37 @@ public sealed class ServerConnectionTests
     [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0 0\nok 2\n")]
     [InlineData(Interface + "ok 1\n")]
     [InlineData(Interface + "ok\n")]
-    [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0\nok 1\n")]
+    [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0\nok\n")]
+    [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0\nok 2\n")]
     [InlineData("peer A PSK 10.8.0.2/32 0 0 0\nok 1\n")]
     public async Task a_dump_that_is_not_whole_is_refused_for_what_is_missing_would_be_added_or_removed(string answer) =>
-        await Assert.ThrowsAsync<InvalidDataException>(() => new Script(answer).Connect().DumpAsync((in _) => { }));
+        await Assert.ThrowsAsync<InvalidDataException>(() => new Script(answer).Connect().DumpAsync((in _) => { }, _ => { }));
+
+    [Theory]
+    [InlineData("peer B PSK 10.8.0.3/32 0 0", "B")]
+    [InlineData("peer B PSK 10.8.0.3/32 0 0 0 0", "B")]
+    [InlineData("peer B PSK 10.8.0.3/32 0 -1 0", "B")]
+    [InlineData("peer B PSK 10.8.0.3/32 0 0 99999999999999999999", "B")]
+    [InlineData("peer B PSK 10.8.0.3/32 0 0 9007199254740993", "B")]
+    [InlineData("peer B PSK 10.8.0.3/32 never 0 0", "B")]
+    [InlineData("peer ", "")]
+    public async Task a_line_of_a_dump_that_cannot_be_read_is_left_aside_and_the_others_are_heard(string line, string key)
+    {
+        List<string> heard = [], unread = [];
+        var channel = new Script($"{Interface}peer A PSK 10.8.0.2/32 0 1 2\n{line}\npeer C PSK 10.8.0.4/32 0 3 4\nok 3\n", "ok 0\n");
+        var connection = channel.Connect();
+        Assert.Equal("made-1", (await connection.DumpAsync((in peer) => heard.Add($"{peer.ToString()} {peer.RxBytes} {peer.TxBytes}"), k => unread.Add(Encoding.ASCII.GetString(k)))).Incarnation);
+        Assert.Equal(["A 1 2", "C 3 4"], heard);
+        Assert.Equal([key], unread);
+        await connection.ApplyAsync([], []); // The connection is as good as before.
+    }
 
     [Theory]
     [InlineData("")]
     [InlineData(Interface)]
     [InlineData(Interface + "peer A PSK 10.8.0.2/32 0 0 0\n")]
     public async Task a_channel_that_closes_in_the_middle_is_an_IO_error(string answer) =>
-        await Assert.ThrowsAsync<IOException>(() => new Script(answer) { ClosesAfterLast = true }.Connect().DumpAsync((in _) => { }));
+        await Assert.ThrowsAsync<IOException>(() => new Script(answer) { ClosesAfterLast = true }.Connect().DumpAsync((in _) => { }, _ => { }));
 
     [Fact]
     public async Task a_server_that_is_silent_is_not_waited_for_longer_than_patience() =>
@@ -115,6 +138,8 @@ public sealed class ServerConnectionTests
         Assert.DoesNotContain("PSK", new WantedPeer("A", "PSK", "10.8.0.2/32").ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("PSK", new DumpedPeer("A"u8, "PSK"u8, "10.8.0.2/32"u8, 0, 0, 0).ToString(), StringComparison.Ordinal);
     }
+
+    private static void AllRead(ReadOnlySpan<byte> key) => Assert.Fail("A line that cannot be read: " + Encoding.ASCII.GetString(key));
 
     /// <summary>A server that answers each request with the next of its lines, and then is silent.</summary>
     private sealed class Script(params string[] answers) : IServerChannel

@@ -27,6 +27,17 @@ public sealed class SettingsTests
     }
 
     [Theory]
+    [InlineData("CVAULT_TRUSTED_PROXIES", "10.0.0.0/8,the balancer")]
+    [InlineData("CVAULT_DATABASE_URL", "postgresql://localhost:99999999999/vpn")]
+    [InlineData("CVAULT_SSH_KEY", "-----BEGIN PRIVATE KEY-----\nTwA=\n-----END PRIVATE KEY-----")]
+    public void what_is_in_no_form_at_all_is_named_like_the_rest(string name, string value)
+    {
+        var settings = Good();
+        settings[name] = value;
+        Assert.StartsWith(name, Assert.Single(Assert.Throws<SettingsException>(() => Read(settings)).Wrong), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("CVAULT_OPERATOR_TOKEN", "short-secret")]
     [InlineData("CVAULT_MASTER_KEY", "c2hvcnQtc2VjcmV0")]
     [InlineData("CVAULT_MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]

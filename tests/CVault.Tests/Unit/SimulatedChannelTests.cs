@@ -49,7 +49,7 @@ public sealed class SimulatedChannelTests
     private static async Task<(ServerIdentity Identity, List<string> Peers)> DumpAsync(ServerConnection server)
     {
         var peers = new List<string>();
-        return (await server.DumpAsync((in p) => peers.Add($"{p.ToString()} {Encoding.ASCII.GetString(p.PresharedKey)} {Encoding.ASCII.GetString(p.AllowedIps)}")), peers);
+        return (await server.DumpAsync((in p) => peers.Add($"{p.ToString()} {Encoding.ASCII.GetString(p.PresharedKey)} {Encoding.ASCII.GetString(p.AllowedIps)}"), _ => Assert.Fail("A line that cannot be read.")), peers);
     }
 
     [Fact]

@@ -11,6 +11,18 @@ public sealed class TenantChangesTests
     [Fact]
     public void what_is_absent_stays() => Assert.Equal(Old, Of("{}").ApplyTo(Old));
 
+    /// <summary>As a body may come: bytes that are no UTF-8 (a lone 0xFF), and half of a surrogate pair, in a member that is read only later.</summary>
+    [Theory]
+    [InlineData("\u00ff")]
+    [InlineData("\\ud800")]
+    public void a_text_that_is_none_is_refused_wherever_it_stands(string text)
+    {
+        Assert.Equal(["contact_email"], Fields("""{"contact_email":"a*@example.com"}"""));
+        Assert.Equal(["whitelabel_config"], Fields("""{"whitelabel_config":{"color":"*"}}"""));
+
+        IEnumerable<string> Fields(string json) => JsonSerializer.Deserialize<SettingsChanges>(System.Text.Encoding.Latin1.GetBytes(json.Replace("*", text, StringComparison.Ordinal)), Reply.Json)!.Errors().Select(e => e.Field);
+    }
+
     [Fact]
     public void an_explicit_null_lifts_a_limit()
     {
@@ -37,6 +49,10 @@ public sealed class TenantChangesTests
     [InlineData("""{"name":""}""", "name")]
     [InlineData("""{"name":"   "}""", "name")]
     [InlineData("""{"name":"a\u0000b"}""", "name")]
+    [InlineData("""{"whitelabel_config":{"a":["x\u0000y"]}}""", "whitelabel_config")]
+    [InlineData("""{"whitelabel_config":{"a\u0000b":1}}""", "whitelabel_config")]
+    [InlineData("""{"whitelabel_config":{"a":{"b":"\ud800"}}}""", "whitelabel_config")]
+    [InlineData("""{"whitelabel_config":{"a":1e400}}""", "whitelabel_config")]
     [InlineData("""{"name":"a\nb"}""", "name")]
     [InlineData("""{"status":"deleted"}""", "status")]
     [InlineData("""{"status":"Active"}""", "status")]

@@ -47,18 +47,18 @@ public sealed class TenantTests
     [Fact]
     public void the_answer_to_a_change_shows_the_tenant_after_it()
     {
-        var (reply, events, messages) = UpdateTenant.Patch(TenantChangesTests.Of("""{"name":"New","status":"suspended"}"""), Active);
+        var (reply, events, messages) = UpdateTenant.Answer(TenantChangesTests.Of("""{"name":"New","status":"suspended"}"""), Active, null);
         var view = Assert.IsType<TenantView>(reply.Body);
         Assert.Equal((200, "New", "suspended"), (reply.Status, view.Name, view.Status));
-        Assert.Equal(2, events.Count);
+        Assert.Equal(2, events.Length);
         Assert.Equal([new TenantAccessChanged(Active.Id)], messages);
     }
 
     [Fact]
     public void only_a_change_of_access_is_announced_to_the_servers()
     {
-        Assert.Empty(UpdateTenant.Patch(TenantChangesTests.Of("""{"name":"New","status":"trial"}"""), Active).Item3);
-        Assert.Equal([new TenantAccessChanged(Active.Id)], UpdateTenant.Patch(TenantChangesTests.Of("""{"status":"active"}"""), Suspended).Item3);
+        Assert.Empty(UpdateTenant.Answer(TenantChangesTests.Of("""{"name":"New","status":"trial"}"""), Active, null).Messages);
+        Assert.Equal([new TenantAccessChanged(Active.Id)], UpdateTenant.Answer(TenantChangesTests.Of("""{"status":"active"}"""), Suspended, null).Messages);
     }
 
     [Fact]
@@ -73,6 +73,19 @@ public sealed class TenantTests
         Assert.Equal(200, reply.Status);
         Assert.Empty(events);
         Assert.Empty(messages);
+    }
+
+    [Fact]
+    public void bandwidth_takes_the_tunnels_and_gives_them_back_and_a_suspension_is_another_matter()
+    {
+        var over = Active.Apply(new BandwidthExhausted(new DateOnly(2026, 3, 1), 5, 5));
+        Assert.Equal((true, false, TenantStatus.Active), (over.OverBandwidth, over.HasTunnels, over.Status));
+        Assert.Equal(over, over.Apply(new BandwidthWarned(new DateOnly(2026, 3, 1), 100, 5, 5)));
+        var both = over.Apply(new TenantSuspended("operator"));
+        Assert.False(both.Apply(new TenantReinstated(TenantStatus.Active)).HasTunnels);
+        Assert.False(both.Apply(new BandwidthRestored("new_month")).HasTunnels);
+        Assert.True(both.Apply(new BandwidthRestored("new_month")).Apply(new TenantReinstated(TenantStatus.Active)).HasTunnels);
+        Assert.Empty(UpdateTenant.Answer(TenantChangesTests.Of("""{"status":"active"}"""), both, null).Messages);
     }
 
     [Fact]

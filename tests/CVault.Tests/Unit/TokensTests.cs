@@ -97,6 +97,25 @@ public sealed class TokensTests
     public async Task the_public_key_used_as_a_shared_secret_proves_nothing() =>
         Assert.Null(await tokens.VerifyAsync(Forge(new SymmetricSecurityKey(signingKey.ExportSubjectPublicKeyInfo()), SecurityAlgorithms.HmacSha256), Audience.User));
 
+    [Theory]
+    [InlineData(SecurityAlgorithms.EcdsaSha384)]
+    [InlineData(SecurityAlgorithms.EcdsaSha512)]
+    public async Task our_own_signature_by_another_algorithm_proves_nothing(string algorithm) =>
+        Assert.Null(await tokens.VerifyAsync(Forge(new ECDsaSecurityKey(signingKey), algorithm), Audience.User));
+
+    [Fact]
+    public async Task a_key_that_was_replaced_proves_nothing_after_its_time_though_the_token_would_be_good()
+    {
+        var token = tokens.Issue(Audience.User, user, tenant, session);
+        var keys = new SigningKeys(new MasterKey(RandomNumberGenerator.GetBytes(32)), clock);
+        keys.Set(SigningKey.Of(signingKey, Samples.Now, DateTimeOffset.MinValue, Samples.Now.AddMinutes(5)), SigningKey.Create(Samples.Now, Samples.Now));
+        var later = new Tokens(keys, Issuer, clock);
+        Assert.NotNull(await later.VerifyAsync(token, Audience.User));
+        clock.Now += TimeSpan.FromMinutes(5);
+        Assert.Null(await later.VerifyAsync(token, Audience.User));
+        Assert.Single(JsonSerializer.SerializeToNode(later.KeySet())!["keys"]!.AsArray());
+    }
+
     [Fact]
     public async Task another_issuers_token_proves_nothing() =>
         Assert.Null(await tokens.VerifyAsync(TokensOf(signingKey, "https://elsewhere.example.com", clock).Issue(Audience.User, user, tenant, session), Audience.User));

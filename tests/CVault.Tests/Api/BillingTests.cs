@@ -1,0 +1,325 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using CVault.Billing;
+using CVault.Metering;
+using CVault.Projections.Billing;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace CVault.Tests.Api;
+
+/// <summary>Plans, subscriptions and invoices, against the running API; months are closed by the same code in this process, whose clock can be any.</summary>
+public sealed class BillingTests(Stack stack) : IAsyncDisposable
+{
+    private static readonly Month Now = Month.Of(DateTimeOffset.UtcNow);
+
+    private readonly EventStore events = new(stack);
+
+    public ValueTask DisposeAsync() => events.DisposeAsync();
+
+    [Fact]
+    public async Task a_plans_terms_have_versions_and_a_subscription_keeps_its_own()
+    {
+        var plan = (await AsOperatorAsync(HttpMethod.Post, "/admin/plans", Terms(base_fee: 1000))).Is(HttpStatusCode.Created);
+        Assert.Equal(("1", "EUR", "1000"), (plan.Text("version"), plan.Text("currency"), plan.Text("base_fee")));
+        var tenant = await stack.NewTenantAsync();
+        (await SubscribeAsync(tenant, plan.Text("id"), Now.First)).Is(HttpStatusCode.OK);
+
+        var second = (await AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan.Text("id"), new { base_fee = 2000, name = "Another name" })).Is(HttpStatusCode.OK);
+        Assert.Equal(("2", "2000", "Another name"), (second.Text("version"), second.Text("base_fee"), second.Text("name")));
+        var account = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/account")).Is(HttpStatusCode.OK);
+        Assert.Equal(("1", "1000"), (account.Json["subscriptions"]![0]!["plan_version"]!.ToString(), account.Json["subscriptions"]![0]!["terms"]!["base_fee"]!.ToString()));
+        Assert.Equal(account.Body, (await AsOperatorAsync(HttpMethod.Get, $"/admin/tenants/{tenant.Id}/billing")).Is(HttpStatusCode.OK).Body);
+
+        (await AsOperatorAsync(HttpMethod.Delete, "/admin/plans/" + plan.Text("id"))).Is(HttpStatusCode.OK);
+        (await SubscribeAsync(tenant, plan.Text("id"), Now.First)).IsProblem(409, "CONFLICT");
+        (await SubscribeAsync(tenant, Guid.CreateVersion7().ToString(), Now.First)).IsProblem(400, "VALIDATION_FAILED");
+    }
+
+    public static TheoryData<string, object> BadPlans => new()
+    {
+        { "name", new { name = "", currency = "EUR" } },
+        { "currency", new { name = "x", currency = "eur" } },
+        { "base_fee", new { name = "x", currency = "EUR", base_fee = -1 } },
+        { "trial_days", new { name = "x", currency = "EUR", trial_days = 367 } },
+        { "prices.metric", Terms(prices: new { metric = "bytes", tiers = new[] { new { unit_price = "1" } } }) },
+        { "prices.region", Terms(prices: new { metric = "active_users", region = "us-east", tiers = new[] { new { unit_price = "1" } } }) },
+        { "prices.tiers", Terms(prices: new { metric = "traffic" }) },
+        { "prices.tiers.unit_price", Terms(prices: new { metric = "traffic", tiers = new[] { new { unit_price = "1.0000000000001" } } }) },
+        { "prices.tiers.unit_price", Terms(prices: new { metric = "traffic", tiers = new[] { new { unit_price = "-1" } } }) },
+        { "prices.tiers.up_to", Terms(prices: new { metric = "traffic", tiers = new[] { new { up_to = "5", unit_price = "1" } } }) },
+        { "prices.tiers.up_to", Terms(prices: new { metric = "traffic", tiers = new object[] { new { up_to = "5", unit_price = "1" }, new { up_to = "5", unit_price = "1" }, new { unit_price = "1" } } }) },
+        { "prices.included", Terms(prices: new { metric = "traffic", included = "1e5", tiers = new[] { new { unit_price = "1" } } }) },
+        { "prices", Terms(prices: [new { metric = "traffic", tiers = new[] { new { unit_price = "1" } } }, new { metric = "traffic", tiers = new[] { new { unit_price = "2" } } }]) },
+    };
+
+    [Theory, MemberData(nameof(BadPlans), DisableDiscoveryEnumeration = true)]
+    public async Task a_plan_that_cannot_be_is_refused_with_what_is_wrong(string field, object body)
+    {
+        var problem = await AsOperatorAsync(HttpMethod.Post, "/admin/plans", body);
+        problem.IsProblem(400, "VALIDATION_FAILED");
+        Assert.Contains(field, problem.Json["errors"]!.AsObject().Select(e => e.Key));
+    }
+
+    [Fact]
+    public async Task a_month_is_billed_by_what_was_used_and_its_invoice_never_changes()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var (one, two) = (await ServerAsync("us-east"), await ServerAsync("eu-west"));
+        await UseAsync(tenant, one, Now.From.AddHours(1), gigabytes: 30, hours: 2);
+        await UseAsync(tenant, two, Now.From.AddHours(2), gigabytes: 5, hours: 1);
+        var plan = await PlanAsync(Terms(base_fee: 5000, monthly_minimum: 100, prices:
+        [
+            new { metric = "traffic", included = "10", mode = "graduated", tiers = new object[] { new { up_to = "10", unit_price = "4.5" }, new { unit_price = "3" } } },
+            new { metric = "traffic", region = "eu-west", tiers = new[] { new { unit_price = "7.1" } } },
+            new { metric = "active_users", tiers = new[] { new { unit_price = "25" } } },
+            new { metric = "connection_time", tiers = new[] { new { unit_price = "0.5" } } },
+        ]));
+        (await SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Patch, $"/admin/tenants/{tenant.Id}/billing", new { taxes = new[] { new { name = "VAT 19%", percent = "19" } }, bill_to = "Acme GmbH\nHauptstraße 1", payment_days = 30 })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/credits", new { amount = 50, reason = "Sorry" })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Launch", percent = "10" })).Is(HttpStatusCode.OK);
+
+        // 20 GB over 10 included: 10 at 4.5 and 10 at 3; 5 GB at 7.1, which is 35.5 and rounds up; 2 users; 3 hours at 0.5.
+        var statement = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).Is(HttpStatusCode.OK);
+        Assert.Equal(
+            [("base_fee", null, 5000L), ("usage", "traffic", 75), ("usage", "traffic", 36), ("usage", "active_users", 50), ("usage", "connection_time", 2), ("discount", null, -516), ("credit", null, -50), ("tax", null, 873)],
+            Lines(statement).Select(l => (l["kind"]!.ToString(), l["metric"]?.ToString(), l["amount"]!.GetValue<long>())));
+
+        await CloseAsync(tenant, Now);
+        var listed = Assert.Single((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Is(HttpStatusCode.OK).Json["invoices"]!.AsArray())!;
+        var invoice = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"])).Is(HttpStatusCode.OK);
+        Assert.Equal(Lines(statement).Select(l => l.ToJsonString()), Lines(invoice).Select(l => l.ToJsonString()));
+        Assert.Equal(("5470", "5470", "open", "Acme GmbH\nHauptstraße 1"), (invoice.Text("total"), invoice.Text("due"), invoice.Text("status"), invoice.Text("bill_to")));
+        Assert.Equal(5470, Lines(invoice).Sum(l => l["amount"]!.GetValue<long>()));
+        Assert.Matches(@"^\d{4}-\d{6}$", invoice.Text("number"));
+        var csv = await stack.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"], headers: [("X-API-Key", tenant.ApiKey), ("X-API-Secret", tenant.ApiSecret), ("Accept", "text/csv")]);
+        Assert.Contains($"{invoice.Text("number")},discount,{Now},", csv.Body, StringComparison.Ordinal);
+        Assert.Contains(",-5.16,EUR\r\n", csv.Body, StringComparison.Ordinal);
+
+        var pdf = await stack.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"], headers: [("X-API-Key", tenant.ApiKey), ("X-API-Secret", tenant.ApiSecret), ("Accept", "application/pdf")]);
+        if (pdf.Status == HttpStatusCode.OK) Assert.Equal("%PDF-1.7"u8.ToArray(), pdf.Bytes[..8]);
+        else pdf.IsProblem(503, "PDF_UNAVAILABLE");
+
+        // Whatever is edited later, the invoice stays, to the byte.
+        (await AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { name = "Dearer", base_fee = 9, monthly_minimum = 99_999, trial_days = 3, prices = Array.Empty<object>() })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { name = "Another name" })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Patch, $"/admin/tenants/{tenant.Id}/billing", new { taxes = Array.Empty<object>(), bill_to = (string?)null, payment_days = 1 })).Is(HttpStatusCode.OK);
+        foreach (var discount in (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/account")).Json["discounts"]!.AsArray()) (await AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/discounts/{discount!["id"]}")).Is(HttpStatusCode.OK);
+        (await SubscribeAsync(tenant, plan, Now.First)).IsProblem(409, "CONFLICT");
+        (await AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/subscription?from={Now.First:yyyy-MM-dd}")).IsProblem(409, "CONFLICT");
+        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Late", percent = "50", from = Now.ToString() })).IsProblem(409, "CONFLICT");
+        await UseAsync(tenant, one, Now.From.AddHours(30), gigabytes: 1, hours: 1);
+        Assert.Equal(invoice.Body, (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"])).Body);
+
+        // What came late is a correction on the next one.
+        var next = Lines((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).Is(HttpStatusCode.OK));
+        await CloseAsync(tenant, Now.Next);
+        var second = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + Invoice.IdOf(Guid.Parse(tenant.Id), Now.Next))).Is(HttpStatusCode.OK);
+        var corrections = Lines(second).Where(l => l["kind"]!.ToString() == "adjustment").ToArray();
+        Assert.Equal([("traffic", 3L, 1_000_000_000L), ("active_users", 25, 1), (null, -3, null)], corrections.Select(l => (l["metric"]?.ToString(), l["amount"]!.GetValue<long>(), l["quantity"]?.GetValue<long>())));
+        Assert.All(corrections, l => Assert.Equal(Now.ToString(), l["month"]!.ToString()));
+        Assert.NotEmpty(next);
+
+        // Replayed from events alone both are what was billed.
+        foreach (var month in new[] { Now, Now.Next })
+        {
+            await using var output = new StringWriter();
+            Assert.Equal((0, true), (await Replay.RunAsync(stack.Database, events.Store, Guid.Parse(tenant.Id), month, null, output, default), output.ToString().Contains("equal: ", StringComparison.Ordinal)));
+        }
+    }
+
+    [Fact]
+    public async Task a_month_closed_by_many_at_once_has_one_invoice_and_numbers_have_no_gap()
+    {
+        var plan = await PlanAsync(Terms(base_fee: 100));
+        var tenants = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => stack.NewTenantAsync()));
+        foreach (var tenant in tenants) (await SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
+        await Task.WhenAll(tenants.SelectMany(t => Enumerable.Range(0, 5).Select(_ => CloseAsync(t, Now))));
+        foreach (var tenant in tenants)
+        {
+            Assert.Single((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Json["invoices"]!.AsArray());
+            Assert.Equal(1, await CountAsync("select count(*) from cvault.mt_events where tenant_id = $1 and type = 'invoice_issued_v1'", tenant.Id));
+        }
+
+        Assert.Equal(0, await CountAsync($"""
+            select count(*) from cvault.invoice_numbers n where n.series = '' and n.year = {DateTimeOffset.UtcNow.Year}
+              and n.last <> (select count(distinct data ->> 'number') from cvault.mt_events where type = 'invoice_issued_v1' and data ->> 'number' like n.year || '-%')
+            """));
+    }
+
+    [Fact]
+    public async Task a_payment_is_booked_once_and_a_credit_note_takes_no_more_than_there_is()
+    {
+        var tenant = await stack.NewTenantAsync();
+        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        await CloseAsync(tenant, Now);
+        var path = $"/admin/tenants/{tenant.Id}/invoices/{Invoice.IdOf(Guid.Parse(tenant.Id), Now)}";
+        var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = 600, reference = "wire 1" })));
+        Assert.All(answers, a => Assert.Equal("400", a.Is(HttpStatusCode.OK).Text("due")));
+        var noted = (await AsOperatorAsync(HttpMethod.Post, path + "/credit-notes", new { amount = 400, reason = "An outage" })).Is(HttpStatusCode.OK);
+        Assert.Equal(("0", "paid", "1000"), (noted.Text("due"), noted.Text("status"), noted.Text("total")));
+        Assert.Matches(@"^CN-\d{4}-\d{6}$", noted.Json["credit_notes"]![0]!["number"]!.ToString());
+        (await AsOperatorAsync(HttpMethod.Post, path + "/credit-notes", new { amount = 601, reason = "Too much" })).IsProblem(409, "CONFLICT");
+        Assert.Equal("600", (await AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = -600, reference = "refund 1" })).Is(HttpStatusCode.OK).Text("due"));
+        (await AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = 0, reference = "nothing" })).IsProblem(400, "VALIDATION_FAILED");
+        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{(await stack.NewTenantAsync()).Id}/invoices/{Invoice.IdOf(Guid.Parse(tenant.Id), Now)}/payments", new { amount = 1, reference = "x" })).IsProblem(404, "NOT_FOUND");
+    }
+
+    [Fact]
+    public async Task another_plan_can_be_asked_for_and_what_is_anothers_is_unknown()
+    {
+        var (tenant, other) = (await stack.NewTenantAsync(), await stack.NewTenantAsync());
+        await UseAsync(tenant, await ServerAsync("us-east"), Now.From.AddHours(1), gigabytes: 10, hours: 1);
+        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        var dearer = await PlanAsync(Terms(base_fee: 0, prices: new { metric = "traffic", mode = "volume", tiers = new object[] { new { up_to = "10", unit_price = "8" }, new { unit_price = "1" } } }));
+        Assert.Equal("80", (await tenant.SendAsync(HttpMethod.Get, $"/api/v1/billing/what-if?plan={dearer}")).Is(HttpStatusCode.OK).Text("total"));
+        Assert.Equal("1000", (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).Is(HttpStatusCode.OK).Text("total"));
+        (await tenant.SendAsync(HttpMethod.Get, $"/api/v1/billing/what-if?plan={Guid.CreateVersion7()}")).IsProblem(404, "NOT_FOUND");
+        (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/what-if?month=2026-13")).IsProblem(400, "VALIDATION_FAILED");
+
+        await CloseAsync(tenant, Now);
+        var id = Invoice.IdOf(Guid.Parse(tenant.Id), Now);
+        Assert.Equal(
+            (await other.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + Guid.CreateVersion7())).ButRequestId,
+            (await other.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + id)).ButRequestId);
+        Assert.Empty((await other.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Json["invoices"]!.AsArray());
+        (await stack.SendAsync(HttpMethod.Get, "/api/v1/billing/statement", headers: [("X-API-Key", tenant.PublishableKey)])).IsProblem(403, "FORBIDDEN");
+    }
+
+    [Fact]
+    public async Task members_see_billing_by_their_role()
+    {
+        var (_, owner) = await stack.SignUpAsync();
+        Assert.Null((await owner.SendAsync(HttpMethod.Get, "/api/v1/billing/account")).Is(HttpStatusCode.OK).Json["currency"]);
+        Assert.Equal("0", (await owner.SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).Is(HttpStatusCode.OK).Text("total"));
+        (await (await owner.NewColleagueAsync("billing")).SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Is(HttpStatusCode.OK);
+        (await (await owner.NewColleagueAsync("developer")).SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).IsProblem(403, "FORBIDDEN");
+    }
+
+    [Fact]
+    public async Task who_does_not_pay_is_suspended_when_the_grace_is_over_and_back_when_the_payment_is_booked()
+    {
+        var (tenant, owner) = await stack.SignUpAsync();
+        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        // As if it had been issued two months ago.
+        await CloseAsync(tenant, Now, DateTimeOffset.UtcNow.AddDays(-60));
+        await Stack.EventuallyAsync("it is suspended", TimeSpan.FromSeconds(40), async () => (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Code == "TENANT_SUSPENDED");
+        var mail = await stack.MailToAsync(owner.Email, "suspended");
+        Assert.Contains("10.00 EUR", mail, StringComparison.Ordinal);
+
+        // The operator's word stands, whatever is unpaid.
+        (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { status = "active" })).Is(HttpStatusCode.OK);
+        await Task.Delay(TimeSpan.FromSeconds(12));
+        (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Is(HttpStatusCode.OK);
+
+        var (other, _) = await stack.SignUpAsync();
+        (await SubscribeAsync(other, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        await CloseAsync(other, Now, DateTimeOffset.UtcNow.AddDays(-60));
+        await Stack.EventuallyAsync("it is suspended", TimeSpan.FromSeconds(40), async () => (await other.SendAsync(HttpMethod.Get, "/api/v1/servers")).Code == "TENANT_SUSPENDED");
+        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{other.Id}/invoices/{Invoice.IdOf(Guid.Parse(other.Id), Now)}/payments", new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
+        await Stack.EventuallyAsync("it works again", TimeSpan.FromSeconds(40), async () => (await other.SendAsync(HttpMethod.Get, "/api/v1/servers")).Status == HttpStatusCode.OK);
+        Assert.Equal("trial", (await AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + other.Id)).Text("status"));
+    }
+
+    /// <summary>Pages of any size, and a consumer that dies between what it does with a line and the next.</summary>
+    [Fact]
+    public async Task a_consumer_of_the_export_that_keeps_its_cursor_sees_each_line_once()
+    {
+        var (tenant, other) = (await stack.NewTenantAsync(), await stack.NewTenantAsync());
+        var server = await ServerAsync("us-east");
+        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        var random = new Random(1);
+        var expected = 0L;
+        for (var i = 0; i < 30; i++)
+        {
+            foreach (var one in new[] { tenant, other })
+            {
+                // One reading is longer than any page.
+                var sessions = await Task.WhenAll(Enumerable.Range(0, i == 15 ? 40 : 3).Select(_ => events.StartAsync(one.Id, Guid.NewGuid(), Guid.NewGuid(), server, Now.From)));
+                var bytes = random.Next(1, 1_000_000);
+                await events.MeterAsync(one.Id, server, Now.From, Now.From.AddSeconds(15), [.. sessions.Select(s => new Sample(s.Number, bytes, 2 * bytes))]);
+                if (one == tenant) expected += 3L * sessions.Length * bytes;
+            }
+        }
+
+        await CloseAsync(tenant, Now);
+        var (seen, cursor, kills) = (new Dictionary<string, JsonNode>(StringComparer.Ordinal), "", 0);
+        for (var idle = 0; idle < 3;)
+        {
+            var page = (await tenant.SendAsync(HttpMethod.Get, $"/api/v1/billing/export?limit={random.Next(1, 12)}&cursor={cursor}")).Is(HttpStatusCode.OK);
+            var lines = page.Body.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonNode.Parse(l)!).ToArray();
+            // Each line is stored with its cursor in one step; the rest of the page goes with the consumer.
+            var died = kills < 100 && random.Next(2) == 0 ? random.Next(lines.Length + 1) : lines.Length;
+            foreach (var line in lines.Take(died))
+            {
+                Assert.True(seen.TryAdd(line["id"]!.ToString(), line), "A line came twice.");
+                cursor = line["cursor"]!.ToString();
+            }
+
+            if (died < lines.Length) kills++;
+            else cursor = page.Headers["CVault-Next-Cursor"];
+            if (lines.Length > 0) idle = 0;
+            else if (seen.Values.Any(l => l["type"]!.ToString() == "invoice_line")) idle++;
+            else await Task.Delay(50);
+        }
+
+        Assert.Equal((127, 1), (seen.Values.Count(l => l["type"]!.ToString() == "usage"), seen.Values.Count(l => l["type"]!.ToString() == "invoice_line")));
+        Assert.Equal(expected, seen.Values.Where(l => l["type"]!.ToString() == "usage").Sum(l => l["rx_bytes"]!.GetValue<long>() + l["tx_bytes"]!.GetValue<long>()));
+        Assert.All(seen.Values, l => Assert.Equal(tenant.Id, l["tenant_id"]!.ToString()));
+        Assert.All(seen.Values.Where(l => l["type"]!.ToString() == "usage"), l => Assert.Equal("us-east", l["region"]!.ToString()));
+        TestContext.Current.TestOutputHelper?.WriteLine($"{seen.Count} lines, the consumer died {kills} times");
+
+        var focus = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/export?columns=focus&limit=10000")).Is(HttpStatusCode.OK);
+        var charge = JsonNode.Parse(Assert.Single(focus.Body.Split('\n', StringSplitOptions.RemoveEmptyEntries)))!;
+        Assert.Equal(("10", "Purchase", "EUR"), (charge["BilledCost"]!.ToString(), charge["ChargeCategory"]!.ToString(), charge["BillingCurrency"]!.ToString()));
+        (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/export?cursor=abc")).IsProblem(400, "VALIDATION_FAILED");
+        (await AsOperatorAsync(HttpMethod.Get, "/admin/billing/export?format=csv&limit=5")).Is(HttpStatusCode.OK);
+    }
+
+    private static object Terms(long base_fee = 0, long monthly_minimum = 0, params object[] prices) => new { name = "Plan", currency = "EUR", base_fee, monthly_minimum, prices };
+
+    private static JsonNode[] Lines(Answer answer) => [.. answer.Json["lines"]!.AsArray().Select(l => l!)];
+
+    private Task<Answer> AsOperatorAsync(HttpMethod method, string path, object? body = null) => stack.AsOperatorAsync(method, path, body);
+
+    private async Task<string> PlanAsync(object terms) => (await AsOperatorAsync(HttpMethod.Post, "/admin/plans", terms)).Is(HttpStatusCode.Created).Text("id");
+
+    private Task<Answer> SubscribeAsync(TestTenant tenant, string plan, DateOnly from) =>
+        AsOperatorAsync(HttpMethod.Put, $"/admin/tenants/{tenant.Id}/subscription", new { plan_id = plan, from = from.ToString("yyyy-MM-dd") });
+
+    private async Task<Guid> ServerAsync(string region)
+    {
+        var all = (await AsOperatorAsync(HttpMethod.Get, "/admin/servers?limit=200")).Json["servers"]!.AsArray();
+        return Guid.Parse(all.First(s => s!["region"]!.ToString() == region)!["id"]!.ToString());
+    }
+
+    /// <summary>A user on a new device, connected for some hours, with so many gigabytes.</summary>
+    private async Task UseAsync(TestTenant tenant, Guid server, DateTimeOffset at, long gigabytes, double hours)
+    {
+        var (id, number) = await events.StartAsync(tenant.Id, Guid.NewGuid(), Guid.NewGuid(), server, at);
+        await events.MeterAsync(tenant.Id, server, at, at.AddMinutes(1), new Sample(number, gigabytes * 200_000_000, gigabytes * 800_000_000));
+        await events.EndAsync(tenant.Id, id, at.AddHours(hours));
+        var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = $1", tenant.Id);
+        await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
+    }
+
+    private sealed class Clock(DateTimeOffset now) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => now;
+    }
+
+    private async Task CloseAsync(TestTenant tenant, Month month, DateTimeOffset? at = null)
+    {
+        using var months = new CloseMonths(events.Store, stack.Database, BillingRules.Default, at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
+        var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = $1", tenant.Id);
+        await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
+        await months.CloseAsync(Guid.Parse(tenant.Id), month, default);
+    }
+
+    private async Task<long> CountAsync(string sql, params object[] values)
+    {
+        await using var command = stack.Database.CreateCommand(sql);
+        foreach (var value in values) command.Parameters.Add(new() { Value = value });
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+}
