@@ -22,9 +22,6 @@ public sealed record GraceEnded(DateTimeOffset At);
 /// <summary>What follows from an invoice that is not paid: reminders, then suspension, which its payment takes back.</summary>
 public static class Dunning
 {
-    /// <summary>The reason of a suspension for money.</summary>
-    public const string Unpaid = "unpaid";
-
     /// <summary>The next step that is due, if any.</summary>
     /// <param name="graceDays">From the due date to the suspension.</param>
     public static object? Next(Invoice invoice, DateOnly today, int graceDays, DateTimeOffset now)
@@ -81,7 +78,7 @@ public sealed class DunUnpaid(IDocumentStore store, NpgsqlDataSource database, I
         var suspends = step is GraceEnded && !tenant.IsSuspended;
         if (suspends)
         {
-            stream.AppendOne(new TenantSuspended(Dunning.Unpaid));
+            stream.AppendOne(new TenantSuspended(Tenant.Unpaid));
             await outbox.PublishAsync(new TenantAccessChanged(tenantId), new DeliveryOptions { TenantId = tenantId.ToString() });
         }
 
@@ -103,7 +100,7 @@ public sealed class DunUnpaid(IDocumentStore store, NpgsqlDataSource database, I
         await using var session = store.LightweightSession(tenantId.ToString());
         session.LastModifiedBy = "platform";
         var stream = await session.Events.FetchForExclusiveWriting<Tenant>(tenantId, cancellation);
-        if (stream.Aggregate is not { IsSuspended: true, SuspendedFor: Dunning.Unpaid } tenant) return false;
+        if (stream.Aggregate is not { MaySettle: true } tenant) return false;
         if ((await session.Query<Invoice>().ToListAsync(cancellation)).Any(i => i.GraceEnded && i.Due > 0)) return false;
         stream.AppendOne(new TenantReinstated(tenant.StatusBefore));
         await new MartenOutbox(wolverine, session).PublishAsync(new TenantAccessChanged(tenantId), new DeliveryOptions { TenantId = tenantId.ToString() });
@@ -125,7 +122,7 @@ public sealed class DunUnpaid(IDocumentStore store, NpgsqlDataSource database, I
     private async Task<List<Guid>> PaidAsync(CancellationToken cancellation)
     {
         await using var command = database.CreateCommand($"""
-            select t.tenant_id from {Database.Schema}.mt_doc_tenant t where t.data ->> 'suspendedFor' = '{Dunning.Unpaid}' and t.data ->> 'status' = 'Suspended'
+            select t.tenant_id from {Database.Schema}.mt_doc_tenant t where t.data ->> 'suspendedFor' = '{Tenant.Unpaid}' and t.data ->> 'status' = 'Suspended'
               and not exists (select from {Database.Schema}.mt_doc_invoice i where i.tenant_id = t.tenant_id and (i.data ->> 'graceEnded')::boolean and (i.data ->> 'isOpen')::boolean) limit {Chunk}
             """);
         await using var reader = await command.ExecuteReaderAsync(cancellation);

@@ -40,7 +40,7 @@ public static class LogInMember
             if (await MemberCredentials.IsRightAsync(credentials, command.Password!, session, passwords, cancellation))
             {
                 await attempts.ForgiveAsync(AttemptKind.SignIn, index, cancellation);
-                return await tenants.TenantAsync(credentials!.TenantId, cancellation) is { IsSuspended: true } ? (null, Problems.TenantSuspended()) : (credentials, WolverineContinue.NoProblems);
+                return await tenants.TenantAsync(credentials!.TenantId, cancellation) is { IsSuspended: true, MaySettle: false } ? (null, Problems.TenantSuspended()) : (credentials, WolverineContinue.NoProblems);
             }
         }
 
@@ -87,7 +87,7 @@ public static class RefreshMemberTokens
             return (null, Problems.Unauthenticated());
         }
 
-        return tenant.IsSuspended ? (null, Problems.TenantSuspended()) : (spent, WolverineContinue.NoProblems);
+        return tenant is { IsSuspended: true, MaySettle: false } ? (null, Problems.TenantSuspended()) : (spent, WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/tenant/auth/refresh", OperationId = "refreshMemberTokens"), NotTenanted, AllowAnonymous]

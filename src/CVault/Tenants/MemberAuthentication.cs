@@ -2,6 +2,8 @@ using System.Security.Claims;
 using System.Text.Encodings.Web;
 using CVault.Security;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -24,7 +26,7 @@ public sealed class MemberAuthentication(
         if (await tokens.VerifyAsync(header["Bearer ".Length..].Trim(), Audience.Member) is not { } token) return Refuse(Problems.Unauthenticated());
         if (await credentials.TenantAsync(token.TenantId, Context.RequestAborted) is not { } tenant || feed.IsEnded(token.Session)) return Refuse(Problems.Unauthenticated());
         if (!tenant.Members.ContainsKey(token.Subject)) return Refuse(Problems.Unauthenticated());
-        if (tenant.IsSuspended) return Refuse(Problems.TenantSuspended());
+        if (tenant.IsSuspended && !(tenant.MaySettle && Settles())) return Refuse(Problems.TenantSuspended());
 
         Context.Items[TenantAuthentication.TenantItem] = tenant;
         return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(
@@ -32,6 +34,9 @@ public sealed class MemberAuthentication(
                 new Claim(Actor.MemberClaim, token.Subject.ToString()), new Claim(Actor.TenantClaim, tenant.Id.ToString()), new Claim(Actor.SessionClaim, token.Session.ToString()),
             ], SchemeName)), SchemeName));
     }
+
+    /// <summary>Whether it is asked what is owed, or about the member's own login.</summary>
+    private bool Settles() => Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy is Policies.Billing or Policies.Member;
 
     private AuthenticateResult Refuse(Microsoft.AspNetCore.Mvc.ProblemDetails problem)
     {

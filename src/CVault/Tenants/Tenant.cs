@@ -117,6 +117,9 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
     /// <summary>Whether it moved all that it may move this month: then it has no tunnels, and all else goes on.</summary>
     public bool OverBandwidth { get; init; }
 
+    /// <summary>The reason of a suspension for money.</summary>
+    public const string Unpaid = "unpaid";
+
     /// <summary>Why it is suspended; null while it is not.</summary>
     public string? SuspendedFor { get; init; }
 
@@ -198,6 +201,10 @@ public sealed record Tenant(Guid Id, string Name, TenantStatus Status, TenantSet
 
     [JsonIgnore]
     public bool IsSuspended => Status == TenantStatus.Suspended;
+
+    /// <summary>Suspended because it has not paid: then its staff may still sign in and see what it owes, and nothing else.</summary>
+    [JsonIgnore]
+    public bool MaySettle => IsSuspended && SuspendedFor == Unpaid;
 
     /// <summary>Whether its peers are on the servers.</summary>
     [JsonIgnore]

@@ -207,6 +207,15 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         var mail = await stack.MailToAsync(owner.Email, "suspended");
         Assert.Contains("10.00 EUR", mail, StringComparison.Ordinal);
 
+        // Its staff can sign in and see what it owes, and nothing else.
+        var signedIn = (await stack.LogInMemberAsync(owner.Email)).Is(HttpStatusCode.OK);
+        var member = owner with { AccessToken = signedIn.Text("access_token") };
+        Assert.Single((await member.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Is(HttpStatusCode.OK).Json["invoices"]!.AsArray());
+        (await member.SendAsync(HttpMethod.Get, "/api/v1/tenant/me")).Is(HttpStatusCode.OK);
+        (await member.SendAsync(HttpMethod.Get, "/api/v1/tenant/api-keys")).IsProblem(403, "TENANT_SUSPENDED");
+        (await stack.SendAsync(HttpMethod.Post, "/api/v1/tenant/auth/refresh", new { refresh_token = signedIn.Text("refresh_token") })).Is(HttpStatusCode.OK);
+        (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).IsProblem(403, "TENANT_SUSPENDED");
+
         // The operator's word stands, whatever is unpaid.
         (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { status = "active" })).Is(HttpStatusCode.OK);
         await Task.Delay(TimeSpan.FromSeconds(12));
