@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CVault.Projections.Billing;
 using CVault.Security;
 using JasperFx;
 using Microsoft.AspNetCore.Diagnostics;
@@ -115,6 +116,7 @@ public static class Pipeline
                     case TimeoutException:
                     case NullReferenceException { Source: "Npgsql" }: // What its reader does when a backend dies while it reads.
                         return Problems.DatabaseUnavailable();
+                    case UsageBehindException: return Problems.UsageBehind();
                     case ConcurrencyException: return Problems.Conflict("Another request changed the same thing. Try again.");
                 }
             }

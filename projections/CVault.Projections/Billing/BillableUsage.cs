@@ -33,18 +33,22 @@ public sealed class BillableUsage : IBillableUsage, IAsyncDisposable
 
     public long Through { get; }
 
-    /// <exception cref="UsageBehindException">The read model stands still.</exception>
-    public static async Task<BillableUsage> TakeAsync(NpgsqlDataSource database, Guid tenant, DateTimeOffset now, CancellationToken cancellation)
+    /// <param name="least">The place in the sequence of events up to which all must be counted.</param>
+    /// <exception cref="UsageBehindException">The read model stands still, or has not come so far: it is being made anew, say.</exception>
+    public static async Task<BillableUsage> TakeAsync(NpgsqlDataSource database, Guid tenant, DateTimeOffset now, long least, CancellationToken cancellation)
     {
         var connection = await database.OpenConnectionAsync(cancellation);
         try
         {
             var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellation);
+            // Before the transaction has seen anything: who would make these tables anew has done it by then, or waits.
+            await using (var hold = new NpgsqlCommand($"lock table {TableNames.Live[UsageModel.Days]}, {TableNames.Live[UsageModel.Months]}, {TableNames.Live[UsageModel.Sessions]} in access share mode", connection, transaction)) await hold.ExecuteNonQueryAsync(cancellation);
             await using (var wall = new NpgsqlCommand(TenantWall.CallFor(tenant.ToString()), connection, transaction)) await wall.ExecuteNonQueryAsync(cancellation);
             await using var command = new NpgsqlCommand($"select position, state from {ReadModelRow.Models} where name = 'usage'", connection, transaction);
             await using var reader = await command.ExecuteReaderAsync(cancellation);
             if (!await reader.ReadAsync(cancellation) || reader.GetString(1) != ReadModelRow.Running) throw new UsageBehindException();
             var through = reader.GetInt64(0);
+            if (through < least) throw new UsageBehindException();
             await reader.DisposeAsync();
             return new BillableUsage(connection, transaction, through, now);
         }
@@ -107,4 +111,4 @@ public sealed class BillableUsage : IBillableUsage, IAsyncDisposable
 }
 
 /// <summary>The usage read model is stopped or behind: what it says is not what was used.</summary>
-public sealed class UsageBehindException() : Exception("The usage read model stands still or is behind; no month can be closed by it.");
+public sealed class UsageBehindException() : Exception("The usage read model stands still or is behind; nothing can be billed by it.");

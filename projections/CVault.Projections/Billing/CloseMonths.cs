@@ -13,7 +13,7 @@ namespace CVault.Projections.Billing;
 /// Closes each tenant's months when they are over and their last readings should have come (<see cref="BillingRules.CloseAfter"/>).
 /// Level-triggered: every node looks, and PostgreSQL lets one of them through, by the invoice's id and the account's version.
 /// </summary>
-public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database, BillingRules rules, TimeProvider time, ILogger<CloseMonths> logger) : BackgroundService
+public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database, BillingRules rules, Seller seller, TimeProvider time, ILogger<CloseMonths> logger) : BackgroundService
 {
     private static readonly TimeSpan Look = TimeSpan.FromMinutes(1), Patience = TimeSpan.FromSeconds(30);
     private const int Chunk = 500, AtOnce = 2;
@@ -43,14 +43,14 @@ public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database,
         var (closed, failed, after) = (0, 0, Guid.Empty);
         while (await DueAsync(before, after, cancellation) is { Count: > 0 } due)
         {
-            await CaughtUpAsync(cancellation);
+            var until = await CaughtUpAsync(cancellation);
             await Parallel.ForEachAsync(due, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (one, stop) =>
             {
                 try
                 {
                     for (var month = one.Month; month < before; month = month.Next)
                     {
-                        await CloseAsync(one.Tenant, month, stop);
+                        if (!await CloseAsync(one.Tenant, month, until, stop)) break;
                         Interlocked.Increment(ref closed);
                     }
                 }
@@ -67,17 +67,20 @@ public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database,
     }
 
     /// <summary>Closes a month of a tenant, the next one that is to be; one that is closed already stays as it is.</summary>
-    public async Task CloseAsync(Guid tenantId, Month month, CancellationToken cancellation)
+    /// <param name="until">The place in the sequence of events up to which usage must be counted.</param>
+    /// <returns>False: it was another's to close, or the account changed meanwhile; the next look finds which.</returns>
+    public async Task<bool> CloseAsync(Guid tenantId, Month month, long until, CancellationToken cancellation)
     {
         await using var session = store.LightweightSession(tenantId.ToString());
         session.LastModifiedBy = "platform";
         var stream = await session.Events.FetchForWriting<BillingAccount>(BillingAccount.IdOf(tenantId), cancellation);
-        if (stream.Aggregate is not { } account || account.NextToClose != month) return;
+        if (stream.Aggregate is not { } account || account.NextToClose != month) return false;
         var version = stream.CurrentVersion ?? 0;
         var tenant = (await session.LoadAsync<Tenant>(tenantId, cancellation))!;
         var now = time.GetUtcNow();
-        await using var usage = await BillableUsage.TakeAsync(database, tenantId, now, cancellation);
-        var closed = await Draft.OfAsync(usage, session, tenantId, account, month, cancellation);
+        var before = await Draft.InvoicesBeforeAsync(session, account, month, cancellation);
+        await using var usage = await BillableUsage.TakeAsync(database, tenantId, now, Math.Max(until, account.Through), cancellation);
+        var closed = await Draft.OfAsync(usage, before, tenantId, account, month, cancellation);
 
         Guid? invoiceId = closed.Lines.IsEmpty ? null : Invoice.IdOf(tenantId, month);
         stream.AppendOne(new MonthClosed(month, invoiceId, closed.Credit, usage.Through));
@@ -85,7 +88,7 @@ public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database,
         {
             var number = await InvoiceNumbers.NextAsync(session, InvoiceNumbers.Invoices, now, cancellation);
             session.Events.StartStream<Invoice>(id, new InvoiceIssued(
-                number, month, account.Currency!, tenant.Name, account.BillTo, [.. closed.Lines], usage.Through, version, now, DateOnly.FromDateTime(now.UtcDateTime).AddDays(account.PaymentDays)));
+                number, month, account.Currency!, tenant.Name, account.BillTo, [.. closed.Lines], usage.Through, version, now, DateOnly.FromDateTime(now.UtcDateTime).AddDays(account.PaymentDays), seller));
         }
 
         FailPoint.Reached("billing-before-commit");
@@ -95,16 +98,17 @@ public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database,
         }
         catch (Exception e) when (e is ConcurrencyException or ExistingStreamIdCollisionException or DocumentAlreadyExistsException)
         {
-            // Another node closed it, or the account changed meanwhile: the next look finds which.
-            return;
+            return false;
         }
 
         FailPoint.Reached("billing-after-commit");
         logger.LogInformation("Month {Month} of tenant {Tenant} is closed", month, tenantId);
+        return true;
     }
 
     /// <summary>Waits until the read model has all that was committed before.</summary>
-    private async Task CaughtUpAsync(CancellationToken cancellation)
+    /// <returns>The place of the last of that.</returns>
+    private async Task<long> CaughtUpAsync(CancellationToken cancellation)
     {
         await using var last = database.CreateCommand($"select coalesce(max(seq_id), 0) from {Database.Schema}.mt_events");
         var until = (long)(await last.ExecuteScalarAsync(cancellation))!;
@@ -114,6 +118,8 @@ public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database,
             if (time.GetElapsedTime(start) > Patience) throw new UsageBehindException();
             await Task.Delay(50, cancellation);
         }
+
+        return until;
     }
 
     private async Task<IReadOnlyList<(Guid Account, Guid Tenant, Month Month)>> DueAsync(Month before, Guid after, CancellationToken cancellation)

@@ -15,15 +15,20 @@ internal static class Draft
         return Rating.Charges(month, spans, account.Discounts);
     }
 
+    /// <summary>What corrections of earlier months are made against. Read before usage is taken, which holds a connection.</summary>
+    public static async Task<IReadOnlyList<Invoice>> InvoicesBeforeAsync(IQuerySession session, BillingAccount account, Month month, CancellationToken cancellation) =>
+        account.ClosedThrough is null ? [] : [.. (await session.Query<Invoice>().ToListAsync(cancellation)).Where(i => i.Month < month)];
+
     /// <summary>The lines that a month would be closed with, corrections of earlier months among them.</summary>
-    public static async Task<Closed> OfAsync(IBillableUsage usage, IQuerySession session, Guid tenantId, BillingAccount account, Month month, CancellationToken cancellation)
+    /// <param name="before">The invoices of earlier months.</param>
+    public static async Task<Closed> OfAsync(IBillableUsage usage, IReadOnlyList<Invoice> before, Guid tenantId, BillingAccount account, Month month, CancellationToken cancellation)
     {
         var charges = await usage.ChargesAsync(tenantId, account, month, cancellation);
         var late = account.ClosedThrough is { } last ? (await usage.ChangedAsync(tenantId, last, account.Through, cancellation)).Where(m => m >= account.FirstMonth).ToArray() : [];
         var earlier = new List<Rerated>();
         if (late.Length > 0)
         {
-            var charged = (await session.Query<Invoice>().ToListAsync(cancellation)).Where(i => i.Month < month).SelectMany(i => i.Lines).ToLookup(l => l.Month);
+            var charged = before.SelectMany(i => i.Lines).ToLookup(l => l.Month);
             foreach (var one in late) earlier.Add(new Rerated(one, await usage.ChargesAsync(tenantId, account, one, cancellation), [.. charged[one]]));
         }
 

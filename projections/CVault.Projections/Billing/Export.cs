@@ -47,6 +47,12 @@ public sealed record ExportLine
     /// <summary>Sent to the device.</summary>
     public long? TxBytes { get; init; }
 
+    /// <summary>Of a line, a credit note or a payment.</summary>
+    public Guid? InvoiceId { get; init; }
+
+    /// <summary>The month that the invoice is for; its lines may correct earlier ones.</summary>
+    public Month? InvoiceMonth { get; init; }
+
     /// <summary>Of the invoice or credit note.</summary>
     public string? Number { get; init; }
 
@@ -70,8 +76,8 @@ public sealed record ExportLine
 /// </summary>
 public static class Export
 {
-    private const int MostEvents = 500, MostLines = 10_000, AllLines = int.MaxValue;
-    private static readonly Type[] Types = [typeof(UsageMetered), typeof(InvoiceIssued), typeof(CreditNoteIssued), typeof(PaymentReceived), typeof(PaymentRefunded)];
+    private const int MostEvents = 500, MostLines = 10_000, MostLinesOfEvent = 1_000_000, AllLines = int.MaxValue;
+    private static readonly Type[] Types = [typeof(UsageMetered), typeof(InvoiceIssued), typeof(CreditNoteIssued), typeof(PaymentReceived), typeof(PaymentRefunded)], OfFocus = [typeof(InvoiceIssued)];
 
     /// <summary>For the tenants' exports, which would read all events of all tenants; <c>EventGraph.IgnoreIndex</c> keeps it.</summary>
     internal const string IndexSql = $"create index if not exists {Configuration.ExportIndex} on {Database.Schema}.mt_events (tenant_id, seq_id) where type in ('usage_metered_v1', 'invoice_issued_v1', 'credit_note_issued_v1', 'payment_received_v1', 'payment_refunded_v1')";
@@ -95,12 +101,12 @@ public static class Export
             Span<byte> bytes = stackalloc byte[12];
             if (text.Length > 16 || !Page.TryDecode(text, bytes, out var length) || length != 12) return false;
             place = new Place(BinaryPrimitives.ReadInt64BigEndian(bytes), BinaryPrimitives.ReadInt32BigEndian(bytes[8..]));
-            return place is { Sequence: >= 0, Lines: >= 0 };
+            return place is { Sequence: >= 0, Lines: >= 0 and <= MostLinesOfEvent or AllLines };
         }
     }
 
     /// <summary>The next lines of one tenant, or of all; and where they end, which is further than the last line where nothing came between.</summary>
-    public static async Task<(List<ExportLine> Lines, Place End)> ReadAsync(NpgsqlDataSource database, IDocumentStore store, Guid? tenant, Place after, int limit, CancellationToken cancellation)
+    public static async Task<(List<ExportLine> Lines, Place End)> ReadAsync(NpgsqlDataSource database, IDocumentStore store, Guid? tenant, Place after, int limit, Type[] types, CancellationToken cancellation)
     {
         var lines = new List<ExportLine>();
         var end = after;
@@ -112,11 +118,12 @@ public static class Export
             await wall.ExecuteNonQueryAsync(cancellation);
         }
 
-        var (events, settled) = await EventsAsync(connection, store, tenant, after is { Lines: AllLines } ? new Place(after.Sequence + 1, 0) : after, limit, cancellation);
+        var (events, settled) = await EventsAsync(connection, store, tenant, after is { Lines: AllLines } ? new Place(after.Sequence + 1, 0) : after, limit, types, cancellation);
+        var invoices = await InvoicesAsync(connection, events, cancellation);
         var sessions = await SessionsAsync(connection, events, cancellation);
         foreach (var e in events)
         {
-            var all = LinesOf(e, sessions).ToList();
+            var all = LinesOf(e, sessions, invoices).ToList();
             var from = e.Sequence == after.Sequence ? Math.Min(after.Lines, all.Count) : 0;
             for (var i = from; i < all.Count; i++)
             {
@@ -131,12 +138,12 @@ public static class Export
     }
 
     /// <summary>As many events as have that many lines; a reading may have thousands. And up to where there is nothing else.</summary>
-    private static async Task<(List<StoredEvent> Events, long Settled)> EventsAsync(NpgsqlConnection connection, IDocumentStore store, Guid? tenant, Place after, int limit, CancellationToken cancellation)
+    private static async Task<(List<StoredEvent> Events, long Settled)> EventsAsync(NpgsqlConnection connection, IDocumentStore store, Guid? tenant, Place after, int limit, Type[] types, CancellationToken cancellation)
     {
         var lines = (long)after.Lines + limit;
         await using var position = new NpgsqlCommand($"select position from {ReadModelRow.Models} where name = 'usage'", connection);
         var settled = (long)(await position.ExecuteScalarAsync(cancellation))!;
-        var rows = new EventRows(store, Types);
+        var rows = new EventRows(store, types);
         await using var command = new NpgsqlCommand($"""
             select {EventRows.Columns} from {Database.Schema}.mt_events
             where type in ('{string.Join("', '", rows.Names)}') and seq_id >= $1 and seq_id <= $2 {(tenant is null ? "" : "and tenant_id = $4")} order by seq_id limit $3
@@ -175,10 +182,25 @@ public static class Export
         return sessions;
     }
 
-    private static IEnumerable<ExportLine> LinesOf(StoredEvent e, Dictionary<(Guid, long), Session> sessions)
+    /// <summary>What never changes of the invoices that events are of.</summary>
+    private static async Task<Dictionary<Guid, (string Currency, Month Month)>> InvoicesAsync(NpgsqlConnection connection, List<StoredEvent> events, CancellationToken cancellation)
+    {
+        var invoices = new Dictionary<Guid, (string, Month)>();
+        var wanted = events.Where(e => e.Data is not UsageMetered).Select(e => e.StreamId).Distinct().ToArray();
+        if (wanted.Length == 0) return invoices;
+        await using var command = new NpgsqlCommand($"select id, data ->> 'currency', data ->> 'month' from {Database.Schema}.mt_doc_invoice where id = any($1)", connection);
+        command.Parameters.Add(new() { Value = wanted });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation)) invoices[reader.GetGuid(0)] = (reader.GetString(1), Month.TryParse(reader.GetString(2), out var month) ? month : default);
+        return invoices;
+    }
+
+    private static IEnumerable<ExportLine> LinesOf(StoredEvent e, Dictionary<(Guid, long), Session> sessions, Dictionary<Guid, (string Currency, Month Month)> invoices)
     {
         var tenant = Guid.Parse(e.TenantId);
-        ExportLine Of(string type) => new() { Id = e.Id.ToString(), Cursor = "", Type = type, TenantId = tenant };
+        ExportLine Of(string type) => invoices.TryGetValue(e.StreamId, out var invoice)
+            ? new() { Id = e.Id.ToString(), Cursor = "", Type = type, TenantId = tenant, InvoiceId = e.StreamId, InvoiceMonth = invoice.Month, Currency = invoice.Currency }
+            : new() { Id = e.Id.ToString(), Cursor = "", Type = type, TenantId = tenant };
         switch (e.Data)
         {
             case UsageMetered metered:
@@ -199,7 +221,7 @@ public static class Export
                     yield return Of("invoice_line") with
                     {
                         From = Month.At(line.From), To = Month.At(line.Until), Region = line.Region, Number = invoice.Number, Kind = Names.Of(line.Kind), Month = line.Month, Description = line.Describe(),
-                        Metric = line.Metric is { } metric ? Names.Of(metric) : null, Quantity = line.Quantity, Amount = line.Amount, Currency = invoice.Currency,
+                        Metric = line.Metric is { } metric ? Names.Of(metric) : null, Quantity = line.Quantity, Amount = line.Amount,
                     };
                 }
 
@@ -220,9 +242,9 @@ public static class Export
         if (columns is not (null or "cvault" or "focus")) errors.Add(("columns", "cvault or focus."));
         if (errors.Count > 0) return new ProblemResult(Problems.Validation(errors));
 
-        var (lines, end) = await ReadAsync(database, store, tenant, after, limit ?? 1000, cancellation);
+        var (lines, end) = await ReadAsync(database, store, tenant, after, limit ?? 1000, columns == "focus" ? OfFocus : Types, cancellation);
         http.Response.Headers["CVault-Next-Cursor"] = end.ToString();
-        IEnumerable<object> rows = columns == "focus" ? lines.Select(FocusLine.Of).OfType<FocusLine>() : lines;
+        IEnumerable<object> rows = columns == "focus" ? lines.Select(FocusLine.Of) : lines;
         if (format == "csv" || (format is null && http.Request.Prefers("text/csv"))) return Results.Text(Csv(rows, columns == "focus" ? typeof(FocusLine) : typeof(ExportLine)), "text/csv", Encoding.UTF8);
         var text = new StringBuilder();
         foreach (var row in rows) text.Append(JsonSerializer.Serialize(row, row.GetType(), columns == "focus" ? FocusLine.Json : Reply.Json)).Append('\n');

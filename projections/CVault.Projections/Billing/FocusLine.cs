@@ -47,11 +47,12 @@ public sealed record FocusLine
     [JsonPropertyName("x_Cursor")]
     public required string Cursor { get; init; }
 
-    /// <summary>Null for what is no line of an invoice.</summary>
-    public static FocusLine? Of(ExportLine line)
+    /// <param name="line">A line of an invoice.</param>
+    public static FocusLine Of(ExportLine line)
     {
-        if (line is not { Type: "invoice_line", Month: { } month, Amount: { } amount, Currency: { } currency, Kind: { } kind }) return null;
-        var cost = Currencies.Major(amount, currency);
+        // The period is the invoice's, so that a period's lines are its invoice; what a correction is for, its charge period says.
+        var (month, currency, kind) = (line.InvoiceMonth!.Value, line.Currency!, line.Kind);
+        var cost = Currencies.Major(line.Amount!.Value, currency);
         return new FocusLine
         {
             BillingAccountId = line.TenantId.ToString(), BillingCurrency = currency, BillingPeriodStart = month.From, BillingPeriodEnd = month.Until, ChargePeriodStart = line.From!.Value, ChargePeriodEnd = line.To!.Value,

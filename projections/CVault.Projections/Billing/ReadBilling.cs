@@ -58,8 +58,9 @@ public static class GetStatement
         var account = await session.LoadAsync<BillingAccount>(BillingAccount.IdOf(tenantId), cancellation) ?? new BillingAccount(BillingAccount.IdOf(tenantId));
         var current = Month.Of(now);
         var month = account.NextToClose is { } next && (next < current || account.ClosedThrough >= current) ? next : current;
-        await using var usage = await BillableUsage.TakeAsync(database, tenantId, now, cancellation);
-        return Reply.Ok(StatementView.Of(month, account.Currency, now, usage.Through, await Draft.OfAsync(usage, session, tenantId, account, month, cancellation)));
+        var before = await Draft.InvoicesBeforeAsync(session, account, month, cancellation);
+        await using var usage = await BillableUsage.TakeAsync(database, tenantId, now, account.Through, cancellation);
+        return Reply.Ok(StatementView.Of(month, account.Currency, now, usage.Through, await Draft.OfAsync(usage, before, tenantId, account, month, cancellation)));
     }
 }
 
@@ -89,7 +90,7 @@ public static class WhatIf
 
     internal static async Task<(System.Collections.Immutable.ImmutableList<Line> Lines, long Through)> ChargesAsync(NpgsqlDataSource database, Guid tenantId, BillingAccount account, Month month, DateTimeOffset now, CancellationToken cancellation)
     {
-        await using var usage = await BillableUsage.TakeAsync(database, tenantId, now, cancellation);
+        await using var usage = await BillableUsage.TakeAsync(database, tenantId, now, account.Through, cancellation);
         return (await usage.ChargesAsync(tenantId, account, month, cancellation), usage.Through);
     }
 }

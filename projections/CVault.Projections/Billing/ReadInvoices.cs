@@ -48,7 +48,7 @@ public static class ReadInvoices
     {
         try
         {
-            return Results.File(InvoicePdf.Render(invoice, billTo, seller), "application/pdf", $"invoice-{invoice.Number}.pdf");
+            return Results.File(InvoicePdf.Render(invoice, billTo, invoice.Seller ?? seller), "application/pdf", $"invoice-{invoice.Number}.pdf");
         }
         catch (NotInstalledException e)
         {

@@ -16,7 +16,7 @@ public static class Replay
     public static async Task<int> RunAsync(NpgsqlDataSource database, IDocumentStore store, Guid tenantId, Month month, (Guid Plan, int? Version)? other, TextWriter output, CancellationToken cancellation)
     {
         await using var session = store.QuerySession(tenantId.ToString());
-        if (await session.LoadAsync<Invoice>(Invoice.IdOf(tenantId, month), cancellation) is not { } invoice)
+        if (await session.Events.AggregateStreamAsync<Invoice>(Invoice.IdOf(tenantId, month), token: cancellation) is not { } invoice)
         {
             await output.WriteLineAsync($"Tenant {tenantId} has no invoice for {month}.");
             return 2;
@@ -27,7 +27,13 @@ public static class Replay
         await output.WriteLineAsync($"Invoice {invoice.Number} of {invoice.TenantName} for {month}: events up to {invoice.Through}, account at version {invoice.AccountVersion}");
         if (other is { } asked) return await OtherAsync(session, usage, tenantId, account, month, invoice, asked, output, cancellation);
 
-        var closed = await Draft.OfAsync(usage, session, tenantId, account, month, cancellation);
+        var before = new List<Invoice>();
+        for (var earlier = account.FirstMonth!.Value; earlier < month; earlier = earlier.Next)
+        {
+            if (await session.Events.AggregateStreamAsync<Invoice>(Invoice.IdOf(tenantId, earlier), token: cancellation) is { } one) before.Add(one);
+        }
+
+        var closed = await Draft.OfAsync(usage, before, tenantId, account, month, cancellation);
         var billed = invoice.Lines.ToList();
         var equal = true;
         foreach (var line in closed.Lines)

@@ -22,7 +22,7 @@ public sealed record DiscountGranted(Discount Discount);
 public sealed record DiscountEnded(Guid DiscountId, Month Last);
 
 /// <summary>So much of what is to come is paid already.</summary>
-/// <param name="Amount">Minor units of the account's currency.</param>
+/// <param name="Amount">Minor units of the account's currency; below zero where credit is taken back.</param>
 public sealed record CreditGranted(Guid CreditId, long Amount, string Reason);
 
 /// <param name="Percent">Of all lines but taxes, up to 100, with up to four decimals.</param>
@@ -58,7 +58,7 @@ public sealed record BillingAccount(Guid Id)
     /// <summary>The first day after the trial; null before there was a subscription.</summary>
     public DateOnly? TrialEnds { get; init; }
 
-    /// <summary>ISO 4217: the first subscription's, and so every later one's. Null before there was one.</summary>
+    /// <summary>ISO 4217: the first subscription's, and so every later one's, once anything was billed or granted in it. Null before there was one.</summary>
     public string? Currency { get; init; }
 
     public ImmutableList<Discount> Discounts { get; init; } = [];
@@ -134,7 +134,7 @@ public sealed record BillingAccount(Guid Id)
     public BillingAccount Apply(PlanSubscribed e) => this with
     {
         Subscriptions = Before(e.From).Add(new Subscription(e.From, e.PlanId, e.PlanVersion, e.PlanName, e.Terms)),
-        Currency = Currency ?? e.Terms.Currency,
+        Currency = CurrencyFrom(e.From) ?? e.Terms.Currency,
         // Whatever takes the place of the first subscription is the first one.
         TrialEnds = Before(e.From).All(s => s.Terms is null) ? e.From.AddDays(e.Terms.TrialDays) : TrialEnds,
     };
@@ -152,6 +152,9 @@ public sealed record BillingAccount(Guid Id)
     public BillingAccount Apply(StripeCustomerLinked e) => this with { StripeCustomer = e.Customer };
 
     public BillingAccount Apply(MonthClosed e) => this with { ClosedThrough = e.Month, Credit = e.Credit, Through = e.Through };
+
+    /// <summary>What a subscription from a day on has to be in; null where nothing is in a currency yet.</summary>
+    public string? CurrencyFrom(DateOnly day) => ClosedThrough is null && Credit == 0 && Before(day).All(s => s.Terms is null) ? null : Currency;
 
     private ImmutableList<Subscription> Before(DateOnly day) => Subscriptions.RemoveAll(s => s.From >= day);
 }

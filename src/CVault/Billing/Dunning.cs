@@ -22,15 +22,18 @@ public sealed record GraceEnded(DateTimeOffset At);
 /// <summary>What follows from an invoice that is not paid: reminders, then suspension, which its payment takes back.</summary>
 public static class Dunning
 {
-    /// <summary>The next step that is due, if any.</summary>
-    /// <param name="graceDays">From the due date to the suspension.</param>
+    /// <summary>
+    /// The next step that is due, if any: each a time after the one before it, so that nobody is suspended who was not reminded
+    /// twice in time, however long no node was up to do it.
+    /// </summary>
+    /// <param name="graceDays">From the due date, or from the refund that made something due again, to the suspension.</param>
     public static object? Next(Invoice invoice, DateOnly today, int graceDays, DateTimeOffset now)
     {
-        var late = today.DayNumber - invoice.DueOn.DayNumber;
-        if (invoice.Due <= 0 || late < 1 || invoice.GraceEnded) return null;
-        if (late > graceDays) return new GraceEnded(now);
+        if (invoice.Due <= 0 || invoice.GraceEnded || today <= invoice.QuietUntil) return null;
         var half = graceDays / 2;
-        return invoice.Reminders < 1 ? new PaymentReminded(1, now, invoice.DueOn.AddDays(half)) : invoice.Reminders < 2 && late > half ? new PaymentReminded(2, now, invoice.DueOn.AddDays(graceDays)) : null;
+        return graceDays == 0 || invoice.Reminders >= 2 ? new GraceEnded(now)
+            : invoice.Reminders == 0 ? new PaymentReminded(1, now, today.AddDays(half - 1))
+            : new PaymentReminded(2, now, today.AddDays(graceDays - half - 1));
     }
 }
 
@@ -73,6 +76,8 @@ public sealed class DunUnpaid(IDocumentStore store, NpgsqlDataSource database, I
         if (invoice.Aggregate is null || Dunning.Next(invoice.Aggregate, today, rules.GraceDays, now) is not { } step) return false;
         var stream = await session.Events.FetchForExclusiveWriting<Tenant>(tenantId, cancellation);
         var tenant = stream.Aggregate!;
+        // Suspended for something else: its money can wait until that is over.
+        if (tenant is { IsSuspended: true, MaySettle: false }) return false;
         invoice.AppendOne(step);
         var outbox = new MartenOutbox(wolverine, session);
         var suspends = step is GraceEnded && !tenant.IsSuspended;
@@ -111,7 +116,11 @@ public sealed class DunUnpaid(IDocumentStore store, NpgsqlDataSource database, I
 
     private async Task<List<(Guid Tenant, Guid Invoice)>> OverdueAsync(DateOnly today, CancellationToken cancellation)
     {
-        await using var command = database.CreateCommand($"select tenant_id, id from {Database.Schema}.mt_doc_invoice where dunned_on < $1 order by dunned_on, id limit {Chunk}");
+        await using var command = database.CreateCommand($"""
+            select i.tenant_id, i.id from {Database.Schema}.mt_doc_invoice i where i.dunned_on < $1
+              and not exists (select from {Database.Schema}.mt_doc_tenant t where t.tenant_id = i.tenant_id and t.data ->> 'status' = 'Suspended' and t.data ->> 'suspendedFor' <> '{Tenant.Unpaid}')
+            order by i.dunned_on, i.id limit {Chunk}
+            """);
         command.Parameters.Add(new() { Value = today.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture) });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         var due = new List<(Guid, Guid)>();

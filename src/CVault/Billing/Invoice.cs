@@ -12,8 +12,9 @@ namespace CVault.Billing;
 /// <param name="Lines">Their sum is the total.</param>
 /// <param name="Through">The place in the sequence of events up to which usage was counted.</param>
 /// <param name="AccountVersion">Of the account's stream, as it was billed by.</param>
+/// <param name="Seller">As it was; null on invoices of before it was kept.</param>
 public sealed record InvoiceIssued(
-    string Number, Month Month, string Currency, string TenantName, Sealed? BillTo, Line[] Lines, long Through, long AccountVersion, DateTimeOffset At, DateOnly DueOn);
+    string Number, Month Month, string Currency, string TenantName, Sealed? BillTo, Line[] Lines, long Through, long AccountVersion, DateTimeOffset At, DateOnly DueOn, Seller? Seller = null);
 
 /// <summary>Money came in for the invoice.</summary>
 /// <param name="Reference">Of whoever moved the money; the same one is never booked twice.</param>
@@ -44,6 +45,9 @@ public sealed record Invoice(
 {
     public ImmutableList<Payment> Payments { get; init; } = [];
     public ImmutableList<CreditNote> CreditNotes { get; init; } = [];
+
+    /// <summary>Whoever issued it, as it was then; null on invoices of before it was kept.</summary>
+    public Seller? Seller { get; init; }
 
     /// <summary>Attempts to collect the money that failed.</summary>
     public ImmutableList<PaymentFailed> PaymentFailures { get; init; } = [];
@@ -77,11 +81,16 @@ public sealed record Invoice(
     public InvoiceStatus Status => Due > 0 ? InvoiceStatus.Open : InvoiceStatus.Paid;
 
     public static Invoice Create(IEvent<InvoiceIssued> e) => new(
-        e.StreamId, e.Data.Number, e.Data.Month, e.Data.Currency, e.Data.TenantName, e.Data.BillTo, [.. e.Data.Lines], e.Data.Through, e.Data.AccountVersion, e.Data.At, e.Data.DueOn) { QuietUntil = e.Data.DueOn };
+        e.StreamId, e.Data.Number, e.Data.Month, e.Data.Currency, e.Data.TenantName, e.Data.BillTo, [.. e.Data.Lines], e.Data.Through, e.Data.AccountVersion, e.Data.At, e.Data.DueOn) { QuietUntil = e.Data.DueOn, Seller = e.Data.Seller };
 
     public Invoice Apply(PaymentReceived e) => this with { Payments = Payments.Add(new Payment(e.Reference, e.Amount, e.At)) };
 
-    public Invoice Apply(PaymentRefunded e) => this with { Payments = Payments.Add(new Payment(e.Reference, -e.Amount, e.At)) };
+    /// <summary>Where nothing was due any more, what is due again is late from the refund on, and nobody was reminded of it yet.</summary>
+    public Invoice Apply(PaymentRefunded e)
+    {
+        var (day, after) = (DateOnly.FromDateTime(e.At.UtcDateTime), this with { Payments = Payments.Add(new Payment(e.Reference, -e.Amount, e.At)) });
+        return Due > 0 || after.Due <= 0 ? after : after with { QuietUntil = day > DueOn ? day : DueOn, Reminders = 0, GraceEnded = false };
+    }
 
     public Invoice Apply(PaymentFailed e) => this with { PaymentFailures = PaymentFailures.Add(e) };
 

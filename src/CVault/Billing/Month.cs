@@ -44,7 +44,9 @@ public readonly record struct Month(int Year, int Number) : IComparable<Month>
 
     private sealed class Json : JsonConverter<Month>
     {
-        public override Month Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) => TryParse(reader.GetString(), out var month) ? month : throw new JsonException();
+        // As wide as what is written: the month before the first that a request may name is one too.
+        public override Month Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
+            DateOnly.TryParseExact(reader.GetString(), "yyyy-MM", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day) ? Of(day) : throw new JsonException();
         public override void Write(Utf8JsonWriter writer, Month value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
     }
 }

@@ -51,7 +51,15 @@ public static class BookPaymentEndpoint
         return errors.Count > 0 ? Problems.Validation(errors) : WolverineContinue.NoProblems;
     }
 
-    public static Task<(InvoiceFacts?, ProblemDetails)> LoadAsync(Guid id, Guid invoiceId, IDocumentSession session, MasterKey master, CancellationToken cancellation) => InvoiceFacts.LoadAsync(id, invoiceId, session, master, cancellation);
+    public static async Task<(InvoiceFacts?, ProblemDetails)> LoadAsync(Guid id, Guid invoiceId, BookPayment command, IDocumentSession session, MasterKey master, CancellationToken cancellation)
+    {
+        var (facts, problem) = await InvoiceFacts.LoadAsync(id, invoiceId, session, master, cancellation);
+        var known = facts?.Invoice.Payments.FirstOrDefault(p => p.Reference == command.Reference!.Trim());
+        return (facts, facts is null ? problem
+            : known is not null && known.Amount != command.Amount ? Problems.Conflict("Another amount was booked under this reference.")
+            : known is null && command.Amount < 0 && facts.Invoice.Payments.Sum(p => p.Amount) + command.Amount < 0 ? Problems.Conflict("That is more than was paid.")
+            : problem);
+    }
 
     [WolverinePost("/admin/tenants/{id:guid}/invoices/{invoiceId:guid}/payments", OperationId = "bookPayment"), Authorize(Policies.Operator)]
     [ProducesResponseType<InvoiceView>(200)]

@@ -41,7 +41,7 @@ public sealed partial record PlanBody(string? Name, string? Currency, long? Base
             foreach (var error in Tenants.TenantChanges.NameErrors(Name, "name")) yield return error;
         }
 
-        if (whole ? !Currencies.IsOne(Currency) : Currency is not null) yield return ("currency", whole ? "Three capital letters (ISO 4217)." : "A plan's currency stays.");
+        if (whole ? !Currencies.IsOne(Currency) : Currency is not null) yield return ("currency", whole ? "A currency's code (ISO 4217), such as EUR." : "A plan's currency stays.");
         if (BaseFee is < 0 or > MostMoney) yield return ("base_fee", "0 to 10^12 minor units of the currency.");
         if (MonthlyMinimum is < 0 or > MostMoney) yield return ("monthly_minimum", "0 to 10^12 minor units of the currency.");
         if (TrialDays is < 0 or > 366) yield return ("trial_days", "0 to 366.");

@@ -14,10 +14,10 @@ namespace CVault.Billing;
 /// </summary>
 public sealed class SendToStripe : BackgroundService
 {
-    /// <summary>Taken no sooner than they are sent, so that no claim runs out in a queue.</summary>
-    private const int AtOnce = 8;
+    /// <summary>Taken no sooner than they are sent, so that no claim runs out in a queue. Stripe allows a hundred a second.</summary>
+    private const int AtOnce = 32;
     private const string InvoiceMark = "cvault_invoice", NoteMark = "cvault_credit_note";
-    private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(1), LookAside = TimeSpan.FromSeconds(10);
 
     private readonly StripeSettings settings;
     private readonly StripeOutbox outbox;
@@ -43,11 +43,18 @@ public sealed class SendToStripe : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        long? aside = null;
         while (!stoppingToken.IsCancellationRequested)
         {
             var more = false;
             try
             {
+                if (aside is null || time.GetElapsedTime(aside.Value) > LookAside)
+                {
+                    await outbox.SetAsideAsync(stoppingToken);
+                    aside = time.GetTimestamp();
+                }
+
                 var due = await outbox.TakeAsync(AtOnce, stoppingToken);
                 more = due.Count == AtOnce;
                 await Task.WhenAll(due.Select(one => SendAsync(one, stoppingToken)));
@@ -125,7 +132,15 @@ public sealed class SendToStripe : BackgroundService
 
         var invoices = new InvoiceService(stripe);
         var known = await outbox.StripeIdOfAsync(due.InvoiceId!.Value, cancellation);
-        var made = known is not null ? await invoices.GetAsync(known, cancellationToken: cancellation) : due.Attempt > 1 ? await FindAsync(due, cancellation) : null;
+        var made = known is not null ? await GetAsync(invoices, known, cancellation) : due.Attempt > 1 ? await FindAsync(due, cancellation) : null;
+        if (known is not null && made is null)
+        {
+            // Somebody has deleted the draft there. As a refusal, so that the next one is made under keys of its own.
+            await outbox.UnlinkAsync(known, cancellation);
+            await outbox.RefusedAsync(due, $"The draft {known} is not there any more: another is made.", cancellation);
+            return;
+        }
+
         made ??= await invoices.CreateAsync(
             new InvoiceCreateOptions
             {
@@ -158,6 +173,19 @@ public sealed class SendToStripe : BackgroundService
         }
 
         await outbox.DoneAsync(due, cancellation);
+    }
+
+    /// <summary>Null: it is not there any more.</summary>
+    private static async Task<Stripe.Invoice?> GetAsync(InvoiceService invoices, string id, CancellationToken cancellation)
+    {
+        try
+        {
+            return await invoices.GetAsync(id, cancellationToken: cancellation) is { Deleted: not true } invoice ? invoice : null;
+        }
+        catch (StripeException e) when (e.HttpStatusCode == HttpStatusCode.NotFound)
+        {
+            return null;
+        }
     }
 
     private async Task SendCreditNoteAsync(StripeDue due, CancellationToken cancellation)

@@ -28,17 +28,27 @@ public sealed class StripeOutbox(NpgsqlDataSource database, TimeProvider time)
     public static readonly TimeSpan Claim = TimeSpan.FromMinutes(5);
     private const int LongestPause = 3600;
 
-    /// <summary>Sets aside what must not be said any more, and takes some of what is due.</summary>
+    /// <summary>Sets aside the usage that must not be said any more, for a look now and then: it is not taken in any case.</summary>
+    public Task SetAsideAsync(CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        return RunAsync($"""
+            update {StripeTables.Outbox} set state = case when unsure_since is null then '{nameof(StripeState.Expired)}' else '{nameof(StripeState.Doubtful)}' end
+            where state = '{nameof(StripeState.Waiting)}' and kind = '{nameof(StripeKind.Usage)}' and next_at <= $1 and (at < $2 or unsure_since < $3)
+            """, cancellation, now, now - Taken, now - Remembered);
+    }
+
+    /// <summary>Takes some of what is due, what waits longest first; invoices and what concerns them before usage, of which there is so much more.</summary>
     public async Task<List<StripeDue>> TakeAsync(int most, CancellationToken cancellation)
     {
+        const string Due = $"select id, unsure_since from {StripeTables.Outbox} where state = '{nameof(StripeState.Waiting)}' and next_at <= $1";
         await using var command = database.CreateCommand($"""
-            with aside as (
-              update {StripeTables.Outbox} set state = case when unsure_since is null then '{nameof(StripeState.Expired)}' else '{nameof(StripeState.Doubtful)}' end
-              where state = '{nameof(StripeState.Waiting)}' and kind = '{nameof(StripeKind.Usage)}' and next_at <= $1 and (at < $2 or unsure_since < $3) returning id),
-            due as (
-              select id, unsure_since from {StripeTables.Outbox} o
-              where state = '{nameof(StripeState.Waiting)}' and next_at <= $1 and not (kind = '{nameof(StripeKind.Usage)}' and (at < $2 or coalesce(unsure_since < $3, false)))
-              order by sequence limit $5 for update skip locked)
+            with money as materialized (
+              {Due} and kind <> '{nameof(StripeKind.Usage)}' order by next_at limit $5 for update skip locked),
+            usage as materialized (
+              {Due} and kind = '{nameof(StripeKind.Usage)}' and at >= $2 and coalesce(unsure_since >= $3, true)
+              order by next_at limit $5 - (select count(*) from money) for update skip locked),
+            due as (select * from money union all select * from usage)
             update {StripeTables.Outbox} o set next_at = $4, attempts = attempts + 1, unsure_since = coalesce(o.unsure_since, $1) from due
             where o.id = due.id returning o.id, o.tenant_id, o.kind, o.customer, o.invoice_id, o.amount, o.at, o.attempts, due.unsure_since, o.refusals
             """);
@@ -127,6 +137,9 @@ public sealed class StripeOutbox(NpgsqlDataSource database, TimeProvider time)
     /// <summary>Before anybody can pay it, so that whoever pays is known.</summary>
     public Task LinkAsync(string stripeId, Guid invoiceId, Guid tenantId, CancellationToken cancellation) =>
         RunAsync($"insert into {StripeTables.Invoices} (stripe_id, invoice_id, tenant_id) values ($1, $2, $3) on conflict do nothing", cancellation, stripeId, invoiceId, tenantId.ToString());
+
+    /// <summary>There is no such invoice there any more.</summary>
+    public Task UnlinkAsync(string stripeId, CancellationToken cancellation) => RunAsync($"delete from {StripeTables.Invoices} where stripe_id = $1", cancellation, stripeId);
 
     private static TimeSpan PauseAfter(int attempt) => TimeSpan.FromSeconds(Math.Min(LongestPause, 1 << Math.Min(attempt - 1, 12)));
 

@@ -57,7 +57,8 @@ public static class StripeTables
         // Counts the definite refusals: an idempotency key answers a refusal again for 24 hours.
         outbox.AddColumn("refusals", "integer").NotNull().DefaultValueByExpression("0");
         outbox.AddColumn("problem", "text");
-        outbox.Indexes.Add(new IndexDefinition("stripe_outbox_waiting") { Columns = ["sequence"], Predicate = "(state = 'Waiting'::text)" });
+        outbox.Indexes.Add(new IndexDefinition("stripe_outbox_usage") { Columns = ["next_at"], Predicate = "((state = 'Waiting'::text) AND (kind = 'Usage'::text))" });
+        outbox.Indexes.Add(new IndexDefinition("stripe_outbox_money") { Columns = ["next_at"], Predicate = "((state = 'Waiting'::text) AND (kind <> 'Usage'::text))" });
         outbox.Indexes.Add(new IndexDefinition("stripe_outbox_of_invoices") { Columns = ["invoice_id"], Predicate = "(invoice_id IS NOT NULL)" });
         yield return outbox;
 

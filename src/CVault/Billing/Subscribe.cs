@@ -39,7 +39,7 @@ public static class SubscribeTenant
         return (facts, plan, plan?.TermsOf(command.PlanVersion ?? plan.Version) is not { } terms ? Problems.Validation(("plan_id", "There is no such plan, or no such version of it."))
             : plan.Retired ? Problems.Conflict("The plan is retired.")
             : (command.From ?? Today(time)) < facts.FirstOpenDay ? Problems.Conflict("The month of that day is closed: its invoice stays as it is.")
-            : facts.Account.Currency is { } currency && currency != terms.Currency ? Problems.Conflict($"The account is in {currency}.")
+            : facts.Account.CurrencyFrom(command.From ?? Today(time)) is { } currency && currency != terms.Currency ? Problems.Conflict($"The account is in {currency}.")
             : WolverineContinue.NoProblems);
     }
 

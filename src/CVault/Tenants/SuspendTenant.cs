@@ -14,7 +14,8 @@ public static class SuspendTenant
     [ProducesResponseType<TenantView>(200)]
     public static (Reply, Events, OutgoingMessages) Delete([WriteAggregate("id")] Tenant tenant)
     {
-        if (tenant.IsSuspended) return (Reply.Ok(TenantView.Of(tenant)), [], []);
+        // The operator's word is another than an unpaid invoice's, which a payment would take back.
+        if (tenant is { IsSuspended: true, MaySettle: false }) return (Reply.Ok(TenantView.Of(tenant)), [], []);
         var suspended = new TenantSuspended("operator");
         var after = tenant.Apply(suspended);
         return (Reply.Ok(TenantView.Of(after)) with { ChangesCredentials = true }, [suspended], Announce(tenant, after));

@@ -73,7 +73,7 @@ public static class UpdateTenant
         var settings = command.ApplyTo(tenant.Settings);
         if (!settings.SameAs(tenant.Settings)) yield return new TenantSettingsChanged(settings);
         foreach (var standing in use?.Settle(tenant, settings.BandwidthLimitBytes) ?? []) yield return standing;
-        if (!Names.TryParse<TenantStatus>(command.Status, out var status) || status == tenant.Status) yield break;
+        if (!Names.TryParse<TenantStatus>(command.Status, out var status) || (status == tenant.Status && !tenant.MaySettle)) yield break;
         if (status == TenantStatus.Suspended) yield return new TenantSuspended("operator");
         else yield return new TenantReinstated(status);
     }

@@ -92,16 +92,22 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         Assert.Equal(("5470", "5470", "open", "Acme GmbH\nHauptstraße 1"), (invoice.Text("total"), invoice.Text("due"), invoice.Text("status"), invoice.Text("bill_to")));
         Assert.Equal(5470, Lines(invoice).Sum(l => l["amount"]!.GetValue<long>()));
         Assert.Matches(@"^\d{4}-\d{6}$", invoice.Text("number"));
-        var csv = await stack.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"], headers: [("X-API-Key", tenant.ApiKey), ("X-API-Secret", tenant.ApiSecret), ("Accept", "text/csv")]);
+        Task<Answer> FormAsync(string accept) => stack.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"], headers: [("X-API-Key", tenant.ApiKey), ("X-API-Secret", tenant.ApiSecret), ("Accept", accept)]);
+        var csv = await FormAsync("text/csv");
         Assert.Contains($"{invoice.Text("number")},discount,{Now},", csv.Body, StringComparison.Ordinal);
         Assert.Contains(",-5.16,EUR\r\n", csv.Body, StringComparison.Ordinal);
 
-        var pdf = await stack.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"], headers: [("X-API-Key", tenant.ApiKey), ("X-API-Secret", tenant.ApiSecret), ("Accept", "application/pdf")]);
+        var pdf = await FormAsync("application/pdf");
         if (pdf.Status == HttpStatusCode.OK) Assert.Equal("%PDF-1.7"u8.ToArray(), pdf.Bytes[..8]);
         else pdf.IsProblem(503, "PDF_UNAVAILABLE");
 
         // Whatever is edited later, the invoice stays, to the byte.
-        (await AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { name = "Dearer", base_fee = 9, monthly_minimum = 99_999, trial_days = 3, prices = Array.Empty<object>() })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { name = "Dearer", base_fee = 9, monthly_minimum = 99_999, trial_days = 3, prices = new object[]
+        {
+            new { metric = "traffic", mode = "volume", included = "7", tiers = new object[] { new { up_to = "1", unit_price = "99" }, new { unit_price = "98" } } }, new { metric = "traffic", region = "eu-west", tiers = new[] { new { unit_price = "97" } } },
+        } })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { prices = Array.Empty<object>() })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Delete, "/admin/plans/" + plan)).Is(HttpStatusCode.OK);
         (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { name = "Another name" })).Is(HttpStatusCode.OK);
         (await AsOperatorAsync(HttpMethod.Patch, $"/admin/tenants/{tenant.Id}/billing", new { taxes = Array.Empty<object>(), bill_to = (string?)null, payment_days = 1 })).Is(HttpStatusCode.OK);
         foreach (var discount in (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/account")).Json["discounts"]!.AsArray()) (await AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/discounts/{discount!["id"]}")).Is(HttpStatusCode.OK);
@@ -110,6 +116,8 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Late", percent = "50", from = Now.ToString() })).IsProblem(409, "CONFLICT");
         await UseAsync(tenant, one, Now.From.AddHours(30), gigabytes: 1, hours: 1);
         Assert.Equal(invoice.Body, (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"])).Body);
+        Assert.Equal(csv.Bytes, (await FormAsync("text/csv")).Bytes);
+        if (pdf.Status == HttpStatusCode.OK) Assert.Equal(pdf.Bytes, (await FormAsync("application/pdf")).Bytes);
 
         // What came late is a correction on the next one.
         var next = Lines((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).Is(HttpStatusCode.OK));
@@ -126,6 +134,22 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
             await using var output = new StringWriter();
             Assert.Equal((0, true), (await Replay.RunAsync(stack.Database, events.Store, Guid.Parse(tenant.Id), month, null, output, default), output.ToString().Contains("equal: ", StringComparison.Ordinal)));
         }
+
+        // What is not what the events say is found, line by line; and what another plan would have cost is said.
+        await using var tampered = new StringWriter();
+        await using (var command = stack.Database.CreateCommand("update cvault.mt_events set data = jsonb_set(data, '{lines,0,amount}', '1') where type = 'invoice_issued_v1' and stream_id = $1"))
+        {
+            command.Parameters.Add(new() { Value = Invoice.IdOf(Guid.Parse(tenant.Id), Now) });
+            Assert.Equal(1, await command.ExecuteNonQueryAsync());
+        }
+
+        Assert.Equal(1, await Replay.RunAsync(stack.Database, events.Store, Guid.Parse(tenant.Id), Now, null, tampered, default));
+        Assert.Contains("DIFFERENT", tampered.ToString(), StringComparison.Ordinal);
+        Assert.Contains("\n-           0.01", tampered.ToString(), StringComparison.Ordinal);
+        await using var other = new StringWriter();
+        var cheap = await PlanAsync(Terms(base_fee: 77));
+        Assert.Equal(0, await Replay.RunAsync(stack.Database, events.Store, Guid.Parse(tenant.Id), Now, (Guid.Parse(cheap), null), other, default));
+        Assert.Contains("0.77", other.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -201,11 +225,14 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     {
         var (tenant, owner) = await stack.SignUpAsync();
         (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
-        // As if it had been issued two months ago.
+        // As if it had been issued two months ago: nobody was reminded of it yet, so that comes first.
         await CloseAsync(tenant, Now, DateTimeOffset.UtcNow.AddDays(-60));
-        await Stack.EventuallyAsync("it is suspended", TimeSpan.FromSeconds(40), async () => (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Code == "TENANT_SUSPENDED");
-        var mail = await stack.MailToAsync(owner.Email, "suspended");
+        var mail = await stack.MailToAsync(owner.Email, "will be suspended");
         Assert.Contains("10.00 EUR", mail, StringComparison.Ordinal);
+        (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Is(HttpStatusCode.OK);
+        await RemindedAsync(tenant);
+        await Stack.EventuallyAsync("it is suspended", TimeSpan.FromSeconds(40), async () => (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Code == "TENANT_SUSPENDED");
+        Assert.Contains("10.00 EUR", await stack.MailToAsync(owner.Email, "account is suspended"), StringComparison.Ordinal);
 
         // Its staff can sign in and see what it owes, and nothing else.
         var signedIn = (await stack.LogInMemberAsync(owner.Email)).Is(HttpStatusCode.OK);
@@ -221,13 +248,54 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         await Task.Delay(TimeSpan.FromSeconds(12));
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Is(HttpStatusCode.OK);
 
-        var (other, _) = await stack.SignUpAsync();
-        (await SubscribeAsync(other, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
-        await CloseAsync(other, Now, DateTimeOffset.UtcNow.AddDays(-60));
-        await Stack.EventuallyAsync("it is suspended", TimeSpan.FromSeconds(40), async () => (await other.SendAsync(HttpMethod.Get, "/api/v1/servers")).Code == "TENANT_SUSPENDED");
-        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{other.Id}/invoices/{Invoice.IdOf(Guid.Parse(other.Id), Now)}/payments", new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
+        var (other, otherOwner) = await stack.SignUpAsync();
+        await SuspendForMoneyAsync(other, otherOwner);
+        var payments = $"/admin/tenants/{other.Id}/invoices/{Invoice.IdOf(Guid.Parse(other.Id), Now)}/payments";
+        (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
         await Stack.EventuallyAsync("it works again", TimeSpan.FromSeconds(40), async () => (await other.SendAsync(HttpMethod.Get, "/api/v1/servers")).Status == HttpStatusCode.OK);
         Assert.Equal("trial", (await AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + other.Id)).Text("status"));
+
+        // What is booked is booked as it was, and no more goes back than came in.
+        (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = 999, reference = "wire" })).IsProblem(409, "CONFLICT");
+        (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = -1001, reference = "back" })).IsProblem(409, "CONFLICT");
+    }
+
+    [Fact]
+    public async Task what_the_operator_suspends_no_payment_brings_back()
+    {
+        var (tenant, owner) = await stack.SignUpAsync();
+        await SuspendForMoneyAsync(tenant, owner);
+        (await stack.LogInMemberAsync(owner.Email)).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Delete, "/admin/tenants/" + tenant.Id)).Is(HttpStatusCode.OK);
+        await Stack.EventuallyAsync("its staff is out", TimeSpan.FromSeconds(10), async () => (await stack.LogInMemberAsync(owner.Email)).Code == "TENANT_SUSPENDED");
+        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{Invoice.IdOf(Guid.Parse(tenant.Id), Now)}/payments", new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
+        await Task.Delay(TimeSpan.FromSeconds(12));
+        Assert.Equal("suspended", (await AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + tenant.Id)).Text("status"));
+        (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { status = "active" })).Is(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task what_an_operator_mistyped_can_be_taken_back()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var account = $"/admin/tenants/{tenant.Id}/billing";
+        // The first month there is: what ends it is a month before.
+        var discount = (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Old", percent = "10", from = "2000-01" })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/discounts/{discount.Json["discounts"]![0]!["id"]}")).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Get, account)).Is(HttpStatusCode.OK);
+
+        (await AsOperatorAsync(HttpMethod.Post, "/admin/plans", new { name = "Plan", currency = "EUO" })).IsProblem(400, "VALIDATION_FAILED");
+        var (dollars, euros) = ((await AsOperatorAsync(HttpMethod.Post, "/admin/plans", new { name = "Plan", currency = "USD" })).Is(HttpStatusCode.Created).Text("id"), await PlanAsync(Terms()));
+        (await SubscribeAsync(tenant, dollars, Now.First)).Is(HttpStatusCode.OK);
+        (await SubscribeAsync(tenant, euros, Now.First)).Is(HttpStatusCode.OK);
+        Assert.Equal("EUR", (await AsOperatorAsync(HttpMethod.Get, account)).Text("currency"));
+
+        var credits = $"/admin/tenants/{tenant.Id}/credits";
+        (await AsOperatorAsync(HttpMethod.Post, credits, new { amount = 100_000, reason = "Sorry" })).Is(HttpStatusCode.OK);
+        (await SubscribeAsync(tenant, dollars, Now.First)).IsProblem(409, "CONFLICT");
+        (await AsOperatorAsync(HttpMethod.Post, credits, new { amount = -100_001, reason = "Typed" })).IsProblem(409, "CONFLICT");
+        Assert.Equal("1000", (await AsOperatorAsync(HttpMethod.Post, credits, new { amount = -99_000, reason = "Typed" })).Is(HttpStatusCode.OK).Text("credit"));
     }
 
     /// <summary>Pages of any size, and a consumer that dies between what it does with a line and the next.</summary>
@@ -281,8 +349,39 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         var focus = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/export?columns=focus&limit=10000")).Is(HttpStatusCode.OK);
         var charge = JsonNode.Parse(Assert.Single(focus.Body.Split('\n', StringSplitOptions.RemoveEmptyEntries)))!;
         Assert.Equal(("10", "Purchase", "EUR"), (charge["BilledCost"]!.ToString(), charge["ChargeCategory"]!.ToString(), charge["BillingCurrency"]!.ToString()));
+        Assert.Equal(charge["x_LineId"]!.ToString(), JsonNode.Parse((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/export?columns=focus&limit=1")).Is(HttpStatusCode.OK).Body)!["x_LineId"]!.ToString());
+
+        // Payments and credit notes say of which invoice they are, and in what.
+        var invoiceId = Invoice.IdOf(Guid.Parse(tenant.Id), Now);
+        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{invoiceId}/credit-notes", new { amount = 100, reason = "Sorry" })).Is(HttpStatusCode.OK);
+        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{invoiceId}/payments", new { amount = 900, reference = "wire" })).Is(HttpStatusCode.OK);
+        var money = new List<JsonNode>();
+        await Stack.EventuallyAsync("they are exported", TimeSpan.FromSeconds(10), async () =>
+        {
+            var page = (await tenant.SendAsync(HttpMethod.Get, $"/api/v1/billing/export?cursor={cursor}")).Is(HttpStatusCode.OK);
+            money.AddRange(page.Body.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonNode.Parse(l)!));
+            cursor = page.Headers["CVault-Next-Cursor"];
+            return money.Count == 2;
+        });
+        Assert.Equal([("credit_note", "-100"), ("payment", "900")], money.Select(l => (l["type"]!.ToString(), l["amount"]!.ToString())));
+        Assert.All(money, l => Assert.Equal((invoiceId.ToString(), Now.ToString(), "EUR"), (l["invoice_id"]!.ToString(), l["invoice_month"]!.ToString(), l["currency"]!.ToString())));
+        Assert.InRange(kills, 2, 100);
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/export?cursor=abc")).IsProblem(400, "VALIDATION_FAILED");
         (await AsOperatorAsync(HttpMethod.Get, "/admin/billing/export?format=csv&limit=5")).Is(HttpStatusCode.OK);
+    }
+
+    /// <summary>As if the tenant had been reminded of its invoice twice, long ago.</summary>
+    private Task RemindedAsync(TestTenant tenant) =>
+        events.AppendAsync(tenant.Id, Invoice.IdOf(Guid.Parse(tenant.Id), Now), new PaymentReminded(2, DateTimeOffset.UtcNow.AddDays(-30), DateOnly.FromDateTime(DateTime.UtcNow).AddDays(-20)));
+
+    /// <summary>With ten euros unpaid.</summary>
+    private async Task SuspendForMoneyAsync(TestTenant tenant, TestMember owner)
+    {
+        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        await CloseAsync(tenant, Now, DateTimeOffset.UtcNow.AddDays(-60));
+        await stack.MailToAsync(owner.Email, "will be suspended");
+        await RemindedAsync(tenant);
+        await Stack.EventuallyAsync("it is suspended", TimeSpan.FromSeconds(40), async () => (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Code == "TENANT_SUSPENDED");
     }
 
     private static object Terms(long base_fee = 0, long monthly_minimum = 0, params object[] prices) => new { name = "Plan", currency = "EUR", base_fee, monthly_minimum, prices };
@@ -319,10 +418,10 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
 
     private async Task CloseAsync(TestTenant tenant, Month month, DateTimeOffset? at = null)
     {
-        using var months = new CloseMonths(events.Store, stack.Database, BillingRules.Default, at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
+        using var months = new CloseMonths(events.Store, stack.Database, BillingRules.Default, new Seller("Seller", "", null), at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
         var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = $1", tenant.Id);
         await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
-        await months.CloseAsync(Guid.Parse(tenant.Id), month, default);
+        await months.CloseAsync(Guid.Parse(tenant.Id), month, last, default);
     }
 
     private async Task<long> CountAsync(string sql, params object[] values)

@@ -72,6 +72,9 @@ public sealed class ApiProcess
         });
     }
 
+    /// <summary>Whether the one that was started last has ended.</summary>
+    public bool HasEnded => started!.HasExited;
+
     /// <summary>Waits until the one that was started last ends by itself.</summary>
     /// <returns>Its exit code; 137 when it was killed.</returns>
     public async Task<int> EndedAsync(TimeSpan within)

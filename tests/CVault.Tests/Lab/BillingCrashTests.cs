@@ -15,7 +15,7 @@ public sealed class BillingCrashTests(Stack stack, ITestOutputHelper output)
         var plan = (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/plans", new { name = "Plan", currency = "EUR", base_fee = 100 })).Is(System.Net.HttpStatusCode.Created).Text("id");
         await using var second = await Node.StartAsync(stack);
         var api = await ApiProcess.OfAsync(stack);
-        var tenants = new List<string>();
+        var (tenants, inside) = (new List<string>(), 0);
         try
         {
             for (var i = 0; i < kills; i++)
@@ -27,9 +27,19 @@ public sealed class BillingCrashTests(Stack stack, ITestOutputHelper output)
                     tenants.Add(tenant.Id);
                 }
 
+                // Every other one dies by itself, right before a closing's commit or right after it.
+                var point = (i % 4) switch { 1 => "billing-before-commit", 3 => "billing-after-commit", _ => null };
+                if (point is not null)
+                {
+                    await api.StartAsync(("CVAULT_FAIL_POINT", point + ":" + random.Next(1, 3)));
+                    await api.HealthyAsync();
+                }
+
                 var here = CloseAsync(Stack.Url);
                 var there = CloseAsync(second.Url);
-                await Task.Delay(random.Next(120));
+                if (point is null) await Task.Delay(random.Next(120));
+                else await here;
+                if (point is not null && api.HasEnded) inside++;
                 await api.StartAsync();
                 await Task.WhenAll(here, there);
                 await api.HealthyAsync();
@@ -54,7 +64,8 @@ public sealed class BillingCrashTests(Stack stack, ITestOutputHelper output)
             select count(*) from cvault.invoice_numbers n where n.series = ''
               and n.last <> (select count(distinct data ->> 'number') from cvault.mt_events where type = 'invoice_issued_v1' and data ->> 'number' like n.year || '-%')
             """));
-        output.WriteLine($"{kills} kills, {tenants.Count} tenants, one invoice each, numbers without a gap");
+        Assert.NotEqual(0, inside);
+        output.WriteLine($"{kills} kills, {inside} of them inside a closing, {tenants.Count} tenants, one invoice each, numbers without a gap");
     }
 
     /// <summary>The node may die under it.</summary>

@@ -189,6 +189,13 @@ public sealed class StripeTests(Stack stack, ITestOutputHelper output) : IAsyncD
         JsonObject[] Notes() => [.. stripe.CreditNotes.Values.Where(n => n["invoice"]!.ToString() == There()!["id"]!.ToString())];
         var plan = (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/plans", new { name = "Plan", currency = "EUR", base_fee = 1000 })).Is(HttpStatusCode.Created).Text("id");
         (await stack.AsOperatorAsync(HttpMethod.Put, $"/admin/tenants/{tenant.Id}/subscription", new { plan_id = plan, from = Closed.First.ToString("yyyy-MM-dd") })).Is(HttpStatusCode.OK);
+        // As if somebody had deleted a draft of it there: another is made.
+        await using (var gone = stack.Database.CreateCommand("insert into cvault.stripe_invoices (stripe_id, invoice_id, tenant_id) values ($1, $2, $3)"))
+        {
+            foreach (var value in new object[] { "in_gone_" + tenant.Id, Invoice.IdOf(Guid.Parse(tenant.Id), Closed), tenant.Id }) gone.Parameters.Add(new() { Value = value });
+            await gone.ExecuteNonQueryAsync();
+        }
+
         (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/billing/close", new { month = Closed.ToString() })).Is(HttpStatusCode.OK);
         var id = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Is(HttpStatusCode.OK).Json["invoices"]![0]!["id"]!.ToString();
         (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{id}/credit-notes", new { amount = 100, reason = "Sorry" })).Is(HttpStatusCode.OK);
