@@ -108,6 +108,8 @@ public static class Services
             .AddScheme<AuthenticationSchemeOptions, TenantAuthentication>(TenantAuthentication.SchemeName, null)
             .AddScheme<AuthenticationSchemeOptions, MemberAuthentication>(MemberAuthentication.SchemeName, null)
             .AddScheme<AuthenticationSchemeOptions, OperatorAuthentication>(OperatorAuthentication.SchemeName, null);
+        // That provider replaces what protects, but not what makes the keys as the process starts.
+        foreach (var maker in services.Where(s => s.ServiceType == typeof(IHostedService) && s.ImplementationType?.Name == "DataProtectionHostedService").ToArray()) services.Remove(maker);
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, Authentication>();
         var policies = services.AddAuthorizationBuilder()
             .SetFallbackPolicy(new AuthorizationPolicyBuilder(OperatorAuthentication.SchemeName).RequireAssertion(_ => false).Build())

@@ -51,8 +51,7 @@ public static class Problems
 
     /// <summary>The database does not answer. Nothing was acknowledged; the client may repeat the request.</summary>
     public static ProblemDetails DatabaseUnavailable() => Of(503, "SERVICE_UNAVAILABLE", "The service cannot reach its database. Try again shortly.");
-
-    public static ProblemDetails UsageBehind() => Of(503, "SERVICE_UNAVAILABLE", "What was used is being counted anew. Try again in some minutes.");
+    public static ProblemDetails UsageBehind() => Of(503, "USAGE_BEHIND", "What was used is being counted anew. Try again in some minutes.");
 
     public static ProblemDetails Internal() => Of(500, "INTERNAL_ERROR", "Something went wrong here. It was logged under the request id.");
 

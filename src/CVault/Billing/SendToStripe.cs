@@ -71,7 +71,7 @@ public sealed class SendToStripe : BackgroundService
     private async Task SendAsync(StripeDue due, CancellationToken cancellation)
     {
         using var claimed = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        claimed.CancelAfter(StripeOutbox.Claim - TimeSpan.FromMinutes(1));
+        claimed.CancelAfter(StripeOutbox.Claim - TimeSpan.FromSeconds(30));
         try
         {
             await (due.Kind switch

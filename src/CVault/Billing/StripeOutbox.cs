@@ -25,7 +25,7 @@ public sealed class StripeOutbox(NpgsqlDataSource database, TimeProvider time)
     public static readonly TimeSpan Taken = TimeSpan.FromDays(35) - TimeSpan.FromMinutes(10);
 
     /// <summary>How long a claim holds.</summary>
-    public static readonly TimeSpan Claim = TimeSpan.FromMinutes(5);
+    public static readonly TimeSpan Claim = TimeSpan.FromMinutes(2);
     private const int LongestPause = 3600;
 
     /// <summary>Sets aside the usage that must not be said any more, for a look now and then: it is not taken in any case.</summary>
