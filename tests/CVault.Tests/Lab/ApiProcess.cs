@@ -56,11 +56,15 @@ public sealed class ApiProcess
     }
 
     /// <summary>Waits until the one that was started last answers, and says so when it ended instead.</summary>
-    public async Task HealthyAsync()
+    public async Task HealthyAsync() => Assert.True(await HealthyOrEndedAsync(), "The API ended while starting.");
+
+    /// <summary>Waits until the one that was started last answers, or has ended.</summary>
+    /// <returns>Whether it answers.</returns>
+    public async Task<bool> HealthyOrEndedAsync()
     {
         await Stack.EventuallyAsync("the API is healthy again", TimeSpan.FromSeconds(120), async () =>
         {
-            Assert.False(started!.HasExited, "The API ended while starting.");
+            if (HasEnded) return true;
             try
             {
                 return (await stack.SendAsync(HttpMethod.Get, "/health")) is { Status: HttpStatusCode.OK } health && health.Text("status") == "healthy";
@@ -70,6 +74,7 @@ public sealed class ApiProcess
                 return false;
             }
         });
+        return !HasEnded;
     }
 
     /// <summary>Whether the one that was started last has ended.</summary>
