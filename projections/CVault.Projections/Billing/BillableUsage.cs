@@ -46,7 +46,7 @@ public sealed class BillableUsage : IBillableUsage, IAsyncDisposable
             {
                 BatchCommands =
                 {
-                    new($"lock table {TableNames.Live[UsageModel.Days]}, {TableNames.Live[UsageModel.Months]}, {TableNames.Live[UsageModel.Sessions]} in access share mode"),
+                    new($"lock table {TableNames.Live[UsageModel.Sessions]}, {TableNames.Live[UsageModel.Days]}, {TableNames.Live[UsageModel.Months]} in access share mode"),
                     new(TenantWall.CallFor(tenant.ToString())),
                     new($"select position, state from {ReadModelRow.Models} where name = 'usage'"),
                 },
