@@ -33,8 +33,11 @@ public sealed class LabClient : IAsyncDisposable
 
     public Task<Output> DisconnectAsync() => Stack.OnAsync(Name, ["wg-quick", "down", Config], mayFail: true);
 
-    /// <summary>What the internet says the caller's address is; empty when it cannot be reached.</summary>
-    public async Task<string> IpAsync(double seconds = 10) => (await CurlAsync("/ip", seconds)).Text.Trim();
+    /// <summary>
+    /// What the internet says the caller's address is; empty when it cannot be reached. WireGuard asks again after five seconds
+    /// where its first word or the answer to it was lost, and TCP not until 7 or 15 s after its first attempt.
+    /// </summary>
+    public async Task<string> IpAsync(double seconds = 20) => (await CurlAsync("/ip", seconds)).Text.Trim();
 
     public Task<Output> CurlAsync(string path, double seconds = 10, params string[] options) =>
         RunAsync(["curl", "-q", "-s", "-f", "-m", seconds.ToString("0.0"), .. options, $"http://{Internet}{path}"]);
