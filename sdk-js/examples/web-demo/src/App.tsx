@@ -1,5 +1,4 @@
 import type CVault from '@cvault/sdk-js';
-import { isCVaultError } from '@cvault/sdk-js';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { createClient } from './client';
 import { Entrance } from './Entrance';
@@ -36,8 +35,8 @@ function WithKey({ settings, forget }: { settings: Settings; forget: () => void 
     let current = true;
     void hasSession(cvault).then((has) => current && setSignedIn(has));
     // The API has ended the sign-in (or another tab has): the SDK has forgotten it then.
-    const off = cvault.on('error', async (error) => {
-      if (!isCVaultError(error) || error.code !== 'UNAUTHENTICATED' || (await hasSession(cvault)) || !current) return;
+    const off = cvault.on('error', async ({ code }) => {
+      if (code !== 'UNAUTHENTICATED' || (await hasSession(cvault)) || !current) return;
       setSignedIn((was) => {
         if (was) setEnded(true);
         return false;

@@ -1,29 +1,33 @@
-import CVault, { isCVaultError } from '@cvault/sdk-js';
+import CVault, { type SessionStorage, type StoredSession } from '@cvault/sdk-js';
 import { write } from './log';
 import { storageOf, type Settings } from './settings';
 
-/** The tokens' name in the storage that was chosen in the key form. */
-const session = 'cvault-demo-session';
-
 /** The SDK's client for these settings: its calls and events are shown in the log panel. */
 export function createClient(settings: Settings): CVault {
-  const storage = storageOf(settings);
   const cvault = new CVault({
     apiKey: settings.apiKey,
     baseUrl: settings.baseUrl,
-    storage: {
-      get: () => storage.getItem(session),
-      set: (value: string) => storage.setItem(session, value),
-      remove: () => storage.removeItem(session),
+    storage: tokensIn(storageOf(settings)),
+    logger: ({ method, path, status, ms, attempt, requestId, error }) => {
+      const outcome = status === 0 ? (error ?? 'no answer') : `${status}${error ? ` ${error}` : ''}`;
+      const notes = [`${Math.round(ms)} ms`, attempt > 1 && `attempt ${attempt}`, requestId && `request ${requestId}`];
+      write(error ? 'error' : 'call', `${method} ${path} → ${outcome} (${notes.filter(Boolean).join(', ')})`);
     },
-    logger: write,
   });
-  cvault.on('connected', () => write('event', 'connected'));
+  cvault.on('connected', ({ serverRegion }) => write('event', `connected to ${serverRegion}`));
   cvault.on('disconnected', () => write('event', 'disconnected'));
-  cvault.on('error', (error) => {
-    if (isCVaultError(error)) write('event', `error ${error.code}${error.requestId ? ` (request ${error.requestId})` : ''}`);
-  });
+  cvault.on('error', ({ code }) => write('event', `error ${code}`));
   return cvault;
+}
+
+/** The SDK's own storage is localStorage; this one is whichever was chosen in the key form. */
+function tokensIn(storage: Storage): SessionStorage {
+  const name = 'cvault-demo-session';
+  return {
+    get: () => JSON.parse(storage.getItem(name) ?? 'null') as StoredSession | null,
+    set: (session) => storage.setItem(name, JSON.stringify(session)),
+    clear: () => storage.removeItem(name),
+  };
 }
 
 /** What the SDK answers, by the names that this page uses. */

@@ -9,7 +9,7 @@ export interface Explanation {
   /** For the API's operator, who finds the request in their logs by it. */
   requestId: string | null;
   /** Field of the request (snake_case) to what is wrong with it. */
-  fields: Record<string, string[]>;
+  fields: Readonly<Record<string, string[]>>;
 }
 
 /** The codes that this page can meet, with what their reader can do. The rest is said by the API's own message. */
@@ -43,12 +43,12 @@ export function explain(error: unknown): Explanation {
     return { title: 'Something went wrong in this page', advice: error instanceof Error ? error.message : String(error), code: null, requestId: null, fields: {} };
   }
   const [title, advice] = known[error.code] ?? [error.message, 'Try again. If it stays, give CVault’s operator the request id.'];
-  const wait = error.retryAfter == null ? 'a minute' : error.retryAfter === 1 ? 'a second' : `${error.retryAfter} seconds`;
+  const wait = error.retryAfter === null ? 'a minute' : error.retryAfter === 1 ? 'a second' : `${error.retryAfter} seconds`;
   return {
     title,
     advice: advice.replace('{origin}', globalThis.location?.origin ?? '').replace('{wait}', wait),
     code: error.code,
-    requestId: error.requestId ?? null,
-    fields: error.errors ?? {},
+    requestId: error.requestId,
+    fields: error.errors,
   };
 }

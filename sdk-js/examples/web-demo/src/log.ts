@@ -1,10 +1,13 @@
 import { useSyncExternalStore } from 'react';
 
+/** A call that went well, one that failed, or an event of the SDK's client. */
+export type Level = 'call' | 'error' | 'event';
+
 /** A line of the log panel. */
 export interface LogLine {
   id: number;
   at: Date;
-  level: string;
+  level: Level;
   text: string;
 }
 
@@ -18,7 +21,7 @@ const listeners = new Set<() => void>();
  * Adds a line. Callers are the SDK's logger, which tells of calls without their headers and bodies, and this page's own
  * events: neither ever has a token, a password or a config to say.
  */
-export function write(level: string, text: string): void {
+export function write(level: Level, text: string): void {
   lines = [...lines.slice(1 - most), { id: ++last, at: new Date(), level, text }];
   listeners.forEach((changed) => changed());
 }

@@ -1,5 +1,5 @@
+import CVault, { memoryStorage } from '@cvault/sdk-js';
 import { useState } from 'react';
-import CVault from '@cvault/sdk-js';
 import { useAction } from '../hooks';
 import { errorsOf, tidy, type Settings } from '../settings';
 import { Button, Card, ErrorNotice, Field, Title } from '../ui';
@@ -16,7 +16,7 @@ export function KeyForm({ onDone }: { onDone: (settings: Settings) => void }) {
     const found = errorsOf(settings);
     setProblems(found);
     if (Object.keys(found).length > 0) return;
-    await new CVault({ apiKey: settings.apiKey, baseUrl: settings.baseUrl, storage: 'memory' }).servers.list({ limit: 1 });
+    await new CVault({ apiKey: settings.apiKey, baseUrl: settings.baseUrl, storage: memoryStorage() }).servers.list({ limit: 1 });
     onDone(settings);
   });
 

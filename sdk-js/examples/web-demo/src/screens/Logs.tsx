@@ -1,6 +1,12 @@
 import { useState } from 'react';
-import { clearLog, useLog } from '../log';
+import { clearLog, useLog, type Level } from '../log';
 import { Button, Card, Title } from '../ui';
+
+const colours: Record<Level, string> = {
+  call: 'text-stone-600 dark:text-stone-400',
+  error: 'text-red-700 dark:text-red-300',
+  event: 'text-teal-800 dark:text-teal-300',
+};
 
 /** What the SDK did, for whoever integrates it. */
 export function Logs() {
@@ -29,7 +35,7 @@ export function Logs() {
               {shown.toReversed().map((line) => (
                 <li key={line.id} className="grid grid-cols-[auto_1fr] gap-x-3 px-3 py-1.5">
                   <time dateTime={line.at.toISOString()} className="text-stone-600 dark:text-stone-400">{line.at.toLocaleTimeString(undefined, { hour12: false })}</time>
-                  <span className="min-w-0 break-words"><span className={line.level === 'event' ? 'text-teal-800 dark:text-teal-300' : 'text-stone-600 dark:text-stone-400'}>{line.level}</span> {line.text}</span>
+                  <span className="min-w-0 break-words"><span className={colours[line.level]}>{line.level}</span> {line.text}</span>
                 </li>
               ))}
             </ol>

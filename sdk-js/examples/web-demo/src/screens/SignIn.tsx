@@ -58,7 +58,7 @@ export function SignIn({ cvault, settings, ended, onSignedIn, onChangeKey }: Sig
         return move('login', 'The password is changed. Sign in with it.');
     }
   });
-  const { fields } = send.error ? explain(send.error) : { fields: {} as Record<string, string[]> };
+  const fields = send.error ? explain(send.error).fields : {};
   const { title, action } = texts[step];
 
   return (

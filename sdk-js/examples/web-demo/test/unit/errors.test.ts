@@ -2,7 +2,7 @@ import { CVaultError } from '@cvault/sdk-js';
 import { expect, test } from 'vitest';
 import { explain } from '../../src/errors';
 
-const error = (code: string, more: object = {}) => new CVaultError({ code, message: 'Said by the API.', status: 400, requestId: 'r1', ...more });
+const error = (code: string, more: object = {}) => new CVaultError(code, 'Said by the API.', { status: 400, requestId: 'r1', ...more });
 
 test('a known code says what to do', () => {
   expect(explain(error('DEVICE_LIMIT_EXCEEDED'))).toMatchObject({ title: 'You have as many devices as you may', code: 'DEVICE_LIMIT_EXCEEDED', requestId: 'r1' });
