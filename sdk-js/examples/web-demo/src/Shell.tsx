@@ -1,5 +1,5 @@
 import type CVault from '@cvault/sdk-js';
-import { useCallback, useEffect, useRef } from 'react';
+import { useCallback, useEffect, useRef, type MouseEvent } from 'react';
 import { all } from './client';
 import { DemoBanner } from './DemoBanner';
 import { DemoContext } from './demo';
@@ -14,7 +14,7 @@ import { Logs } from './screens/Logs';
 import { Servers } from './screens/Servers';
 import { Usage } from './screens/Usage';
 import type { Settings } from './settings';
-import { Button } from './ui';
+import { Button, focusHeading } from './ui';
 
 const names: Record<Screen, string> = { connection: 'Connection', devices: 'Devices', servers: 'Servers', usage: 'Usage', logs: 'Logs', about: 'About' };
 
@@ -100,9 +100,9 @@ function Navigation({ current, signOut }: { current: Screen; signOut: () => Prom
 }
 
 /** Moves past the navigation without an address of its own, which would be taken for a screen's. */
-function skip(event: React.MouseEvent) {
+function skip(event: MouseEvent) {
   event.preventDefault();
-  document.querySelector<HTMLElement>('h1')?.focus();
+  focusHeading();
 }
 
 /** On a change of screen its heading takes the focus, and the tab its name; not on the first, where the browser knows better. */
@@ -111,7 +111,7 @@ function useFocusOnChange({ screen, deviceId }: Route) {
   useEffect(() => {
     document.title = `${names[screen]} · CVault web demo`;
     if (!first.current) {
-      document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
+      focusHeading();
       scrollTo(0, 0);
     }
     first.current = false;

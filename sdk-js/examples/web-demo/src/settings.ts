@@ -4,7 +4,7 @@ export interface Settings {
   baseUrl: string;
   /** `cvp_…` */
   apiKey: string;
-  /** True: key and sign-in are kept until the user signs out (localStorage); false: until the tab is closed (sessionStorage). */
+  /** True: key and sign-in are kept when the tab is closed (localStorage); false: they go with it (sessionStorage). */
   remember: boolean;
 }
 

@@ -35,6 +35,9 @@ export function Link({ href, children }: { href: string; children: ReactNode }) 
   return <a href={href} {...away} className="font-medium text-teal-700 underline underline-offset-2 hover:text-teal-900 dark:text-teal-400 dark:hover:text-teal-200">{children}</a>;
 }
 
+/** To the top of the screen for keyboards and screen readers. */
+export const focusHeading = () => document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
+
 /** The screen's one h1. It takes the focus when the screen changes (Shell), so that screen readers say where one is. */
 export function Title({ children, note }: { children: ReactNode; note?: ReactNode }) {
   return (

@@ -33,7 +33,7 @@ export function About() {
             ['API', <span className="break-all">{settings.baseUrl}</span>],
             ['Key', <span className="font-mono break-all">{settings.apiKey}</span>],
             ['Page', location.origin],
-            ['Kept', settings.remember ? 'in this browser, until you sign out' : 'until this tab is closed'],
+            ['Kept', settings.remember ? 'in this browser, also when the tab is closed' : 'until this tab is closed'],
           ]}
         />
         <div className="mt-4"><Button look="danger" busy={leave.busy} onClick={() => leave.run()}>Sign out and use another key</Button></div>

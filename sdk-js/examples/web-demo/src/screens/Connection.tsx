@@ -101,7 +101,7 @@ function Connect({ devices }: { devices: Device[] }) {
         <Select label="Device" value={device.id} onChange={setChosen} options={devices.map((d) => ({ value: d.id, text: d.deviceName }))} />
         <Select
           label="Region" value={region} onChange={setRegion}
-          options={[{ value: '', text: 'Where the device is' }, ...regionsOf(servers.data ?? []).map((r) => ({ value: r.region, text: r.available ? r.region : `${r.region} (full)` }))]}
+          options={[{ value: '', text: 'Where the device is' }, ...regionsOf(servers.data ?? []).map((r) => ({ value: r.region, text: r.available ? r.region : `${r.region} (not available)` }))]}
         />
         <Button type="submit" look="primary" busy={connect.busy}>Connect</Button>
       </form>

@@ -5,7 +5,7 @@ import { explain } from '../errors';
 import { moment } from '../format';
 import { useAction } from '../hooks';
 import { goTo, hrefOf } from '../route';
-import { Badge, Button, ButtonLink, Card, Confirm, ErrorNotice, Facts, Field, Loading, Notice, Select, Title } from '../ui';
+import { Badge, Button, ButtonLink, Card, Confirm, ErrorNotice, Facts, Field, focusHeading, Loading, Notice, Select, Title } from '../ui';
 
 export function Devices() {
   const { devices } = useDemo();
@@ -42,7 +42,7 @@ function AddDevice() {
         <Field label="Name" required maxLength={255} autoComplete="off" placeholder="Laptop" value={name} problem={fields.device_name?.join(' ')} onChange={(e) => setName(e.target.value)} />
         <Select
           label="Region" value={region} onChange={setRegion}
-          options={[{ value: '', text: 'Wherever there is most room' }, ...regionsOf(servers.data ?? []).map((r) => ({ value: r.region, text: r.available ? r.region : `${r.region} (full)`, disabled: !r.available }))]}
+          options={[{ value: '', text: 'Wherever there is most room' }, ...regionsOf(servers.data ?? []).map((r) => ({ value: r.region, text: r.available ? r.region : `${r.region} (not available)`, disabled: !r.available }))]}
         />
         <Button type="submit" look="primary" busy={add.busy} className="sm:mt-6">Add device</Button>
       </form>
@@ -97,6 +97,7 @@ function Remove({ device, onClose }: { device: Device; onClose: () => void }) {
   const remove = useAction(async () => {
     await cvault.devices.remove(device.id);
     onClose();
+    focusHeading(); // what had the focus is about to be gone
     await Promise.all([devices.reload(), servers.reload(), status.reload()]);
   });
   return (

@@ -1,14 +1,16 @@
 import { useDemo } from '../demo';
+import { useAction } from '../hooks';
 import { Badge, Button, Card, ErrorNotice, Loading, Notice, Title } from '../ui';
 
 export function Servers() {
   const { servers } = useDemo();
+  const refresh = useAction(servers.reload);
   return (
     <>
       <Title note="The WireGuard servers that your devices can be on. Your app would offer their regions.">Servers</Title>
       <ErrorNotice error={servers.error} />
       {servers.data?.some((s) => s.simulated) && <Notice tone="warn" title="Some servers are simulated">Nothing can connect to those: this API runs where no real ones can be made.</Notice>}
-      <Card title="Available servers" aside={<Button busy={servers.loading} onClick={() => servers.reload()}>Refresh</Button>}>
+      <Card title="Available servers" aside={<Button busy={refresh.busy} onClick={() => refresh.run()}>Refresh</Button>}>
         {servers.data ? (
           servers.data.length === 0 ? (
             <p className="text-sm text-stone-600 dark:text-stone-400">There are none yet. CVault’s operator registers them.</p>

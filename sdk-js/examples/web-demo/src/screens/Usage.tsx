@@ -1,10 +1,12 @@
 import { useDemo } from '../demo';
 import { bytes, moment, since } from '../format';
+import { useAction } from '../hooks';
 import { Badge, Button, Card, ErrorNotice, Facts, Loading, Title } from '../ui';
 
 /** The user's own sessions in numbers. What the whole tenant used needs its secret key, which no page may have. */
 export function Usage() {
   const { devices, status } = useDemo();
+  const refresh = useAction(status.reload);
   const sessions = status.data?.sessions ?? [];
   const received = sessions.reduce((sum, s) => sum + s.rxBytes, 0);
   const sent = sessions.reduce((sum, s) => sum + s.txBytes, 0);
@@ -19,7 +21,7 @@ export function Usage() {
             <Figure name="From your devices" value={bytes(received)} />
             <Figure name="To your devices" value={bytes(sent)} />
           </dl>
-          <div className="mb-5 flex justify-end"><Button busy={status.loading} onClick={() => status.reload()}>Refresh</Button></div>
+          <div className="mb-5 flex justify-end"><Button busy={refresh.busy} onClick={() => refresh.run()}>Refresh</Button></div>
           {sessions.length === 0 && <Card><p className="text-sm text-stone-600 dark:text-stone-400">No session is open, so there is nothing to count. Connect a device first.</p></Card>}
           {sessions.map((s) => (
             <Card
