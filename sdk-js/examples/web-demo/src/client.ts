@@ -30,12 +30,6 @@ function tokensIn(storage: Storage): SessionStorage {
   };
 }
 
-/** What the SDK answers, by the names that this page uses. */
-export type Device = Awaited<ReturnType<CVault['devices']['get']>>;
-export type Server = Awaited<ReturnType<CVault['servers']['list']>>['servers'][number];
-export type Status = Awaited<ReturnType<CVault['vpn']['status']>>;
-export type Session = Status['sessions'][number];
-
 /** All pages of a list, by the SDK's iterator. */
 export async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];

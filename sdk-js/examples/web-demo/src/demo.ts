@@ -1,6 +1,5 @@
-import type CVault from '@cvault/sdk-js';
+import type { CVault, Device, Server, VpnStatus } from '@cvault/sdk-js';
 import { createContext, useContext } from 'react';
-import type { Device, Server, Status } from './client';
 import type { Loaded } from './hooks';
 import type { Settings } from './settings';
 
@@ -10,7 +9,7 @@ export interface Demo {
   settings: Settings;
   devices: Loaded<Device[]>;
   servers: Loaded<Server[]>;
-  status: Loaded<Status>;
+  status: Loaded<VpnStatus>;
   signOut: () => Promise<void>;
   /** Signs out, and forgets the key. */
   changeKey: () => Promise<void>;

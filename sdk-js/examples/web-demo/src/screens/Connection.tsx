@@ -1,5 +1,5 @@
+import type { Device, VpnSession } from '@cvault/sdk-js';
 import { useState } from 'react';
-import type { Device, Session } from '../client';
 import { regionsOf, useDemo } from '../demo';
 import { moment, since } from '../format';
 import { useAction } from '../hooks';
@@ -21,7 +21,7 @@ export function Connection() {
   );
 }
 
-function State({ sessions }: { sessions: Session[] }) {
+function State({ sessions }: { sessions: VpnSession[] }) {
   const connected = sessions.length > 0;
   return (
     <div role="status" className="mb-5 flex items-center gap-4 rounded-xl border border-stone-200 bg-white p-4 shadow-xs sm:p-5 dark:border-stone-800 dark:bg-stone-900">
@@ -43,7 +43,7 @@ const tunnels: Record<string, { tone: 'good' | 'warn' | 'quiet'; text: string; w
   unknown: { tone: 'quiet', text: 'Tunnel not known yet', why: 'The server was not read since the session began; that takes some seconds.' },
 };
 
-function OpenSession({ session, device }: { session: Session; device: Device | undefined }) {
+function OpenSession({ session, device }: { session: VpnSession; device: Device | undefined }) {
   const { cvault, status } = useDemo();
   const disconnect = useAction(async () => {
     await cvault.vpn.disconnect({ deviceId: session.deviceId });
@@ -87,8 +87,8 @@ function Connect({ devices }: { devices: Device[] }) {
   return (
     <Card title="Connect a device">
       {moved && (
-        <Notice tone="warn" title={`${moved.deviceName} has moved to another server`}>
-          Its old config works no more. <Link href={hrefOf('devices', moved.id)}>Take the new one</Link> into your WireGuard app.
+        <Notice tone="warn" title={`${moved.deviceName} needs its new config`}>
+          It is on another server, or at another address, so the old config works no more. <Link href={hrefOf('devices', moved.id)}>Take the new one</Link> into your WireGuard app.
         </Notice>
       )}
       <form

@@ -1,5 +1,5 @@
+import type { Device } from '@cvault/sdk-js';
 import { useState } from 'react';
-import type { Device } from '../client';
 import { regionsOf, useDemo } from '../demo';
 import { explain } from '../errors';
 import { moment } from '../format';

@@ -120,7 +120,7 @@ describe.skipIf(why)('the web demo', { timeout: 180_000 }, () => {
 
     await page.getByLabel('Region').selectOption('eu-west');
     await page.getByRole('button', { name: 'Connect', exact: true }).click();
-    await page.getByText('Laptop has moved to another server').waitFor();
+    await page.getByText('Laptop needs its new config').waitFor();
     await look(page, '08-moved');
 
     await goTo(page, 'Servers');
@@ -270,7 +270,7 @@ describe.skipIf(why)('the web demo', { timeout: 180_000 }, () => {
     const other = await serve(0);
     try {
       const origin = new URL(addressOf(other)).origin;
-      watched = await open(browser, addressOf(other), { viewport: sizes[0] });
+      watched = await open(browser, addressOf(other), { viewport: sizes[0]! });
       await enterKey(watched.page);
       await watched.page.getByText(`the key’s allowed origins must have ${origin}`).waitFor();
     } finally {
