@@ -26,21 +26,19 @@ export function App() {
   return <WithKey key={`${settings.baseUrl} ${settings.apiKey}`} settings={settings} forget={() => (forgetSettings(), setSettings(null))} />;
 }
 
+/** `ended`: signed out, but not by the user. */
+type Stage = 'looking' | 'in' | 'out' | 'ended';
+
 function WithKey({ settings, forget }: { settings: Settings; forget: () => void }) {
   const cvault = useMemo(() => createClient(settings), [settings]);
-  const [signedIn, setSignedIn] = useState<boolean | null>(null);
-  const [ended, setEnded] = useState(false);
+  const [stage, setStage] = useState<Stage>('looking');
 
   useEffect(() => {
     let current = true;
-    void hasSession(cvault).then((has) => current && setSignedIn(has));
-    // The API has ended the sign-in (or another tab has): the SDK has forgotten it then.
+    void hasSession(cvault).then((has) => current && setStage(has ? 'in' : 'out'));
+    // The API has ended the sign-in, or another tab has: the SDK has forgotten it then.
     const off = cvault.on('error', async ({ code }) => {
-      if (code !== 'UNAUTHENTICATED' || (await hasSession(cvault)) || !current) return;
-      setSignedIn((was) => {
-        if (was) setEnded(true);
-        return false;
-      });
+      if (code === 'UNAUTHENTICATED' && !(await hasSession(cvault)) && current) setStage((was) => (was === 'in' ? 'ended' : was));
     });
     return () => {
       current = false;
@@ -50,23 +48,20 @@ function WithKey({ settings, forget }: { settings: Settings; forget: () => void 
 
   const signOut = useCallback(async () => {
     await cvault.auth.logout();
-    setEnded(false);
-    setSignedIn(false);
+    setStage('out');
   }, [cvault]);
   const changeKey = useCallback(async () => {
     await signOut();
     forget();
   }, [signOut, forget]);
 
-  if (signedIn === null) return <Entrance><Loading what="your sign-in" /></Entrance>;
-  if (!signedIn) {
-    return (
-      <Entrance>
-        <SignIn cvault={cvault} settings={settings} ended={ended} onSignedIn={() => setSignedIn(true)} onChangeKey={changeKey} />
-      </Entrance>
-    );
-  }
-  return <Shell cvault={cvault} settings={settings} signOut={signOut} changeKey={changeKey} />;
+  if (stage === 'looking') return <Entrance><Loading what="your sign-in" /></Entrance>;
+  if (stage === 'in') return <Shell cvault={cvault} settings={settings} signOut={signOut} changeKey={changeKey} />;
+  return (
+    <Entrance>
+      <SignIn cvault={cvault} settings={settings} ended={stage === 'ended'} onSignedIn={() => setStage('in')} onChangeKey={changeKey} />
+    </Entrance>
+  );
 }
 
-const hasSession = async (cvault: CVault): Promise<boolean> => (await cvault.auth.session()) != null;
+const hasSession = async (cvault: CVault): Promise<boolean> => (await cvault.auth.session()) !== null;
