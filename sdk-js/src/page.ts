@@ -17,6 +17,7 @@ export class List<Page extends { nextCursor: string | null }, Item> implements P
   readonly #cursor: string | undefined;
   #first: Promise<Page> | undefined;
 
+  /** @internal */
   constructor(load: (cursor: string | undefined) => Promise<Page>, items: (page: Page) => Item[], cursor?: string) {
     this.#load = load;
     this.#items = items;
