@@ -45,6 +45,7 @@ export interface Session {
 export class Auth {
   readonly #core: Core;
 
+  /** @internal */
   constructor(core: Core) {
     this.#core = core;
   }

@@ -93,6 +93,7 @@ export interface RemovedDevice {
 export class Devices {
   readonly #core: Core;
 
+  /** @internal */
   constructor(core: Core) {
     this.#core = core;
   }

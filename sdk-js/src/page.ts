@@ -1,10 +1,10 @@
 /** Which part of a list. */
 export interface PageOptions {
   /** 1 to 200; 50 when it is not given. */
-  limit?: number;
+  limit?: number | undefined;
 
   /** The `nextCursor` of the page before. */
-  cursor?: string;
+  cursor?: string | null | undefined;
 }
 
 /**
@@ -12,12 +12,13 @@ export interface PageOptions {
  * it is needed. Until then nothing is asked for.
  */
 export class List<Page extends { nextCursor: string | null }, Item> implements PromiseLike<Page>, AsyncIterable<Item> {
-  readonly #load: (cursor: string | undefined) => Promise<Page>;
+  readonly #load: (cursor: string | null | undefined) => Promise<Page>;
   readonly #items: (page: Page) => Item[];
-  readonly #cursor: string | undefined;
+  readonly #cursor: string | null | undefined;
   #first: Promise<Page> | undefined;
 
-  constructor(load: (cursor: string | undefined) => Promise<Page>, items: (page: Page) => Item[], cursor?: string) {
+  /** @internal */
+  constructor(load: (cursor: string | null | undefined) => Promise<Page>, items: (page: Page) => Item[], cursor?: string | null) {
     this.#load = load;
     this.#items = items;
     this.#cursor = cursor;

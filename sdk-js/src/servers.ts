@@ -31,6 +31,7 @@ export interface ServerPage {
 export class Servers {
   readonly #core: Core;
 
+  /** @internal */
   constructor(core: Core) {
     this.#core = core;
   }

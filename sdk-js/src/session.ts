@@ -85,6 +85,7 @@ export class Sessions {
       const session = await this.read();
       if (!session) throw notSignedIn();
       if (isGood(session, refused)) return session.accessToken;
+      signal?.throwIfAborted(); // A refresh that nobody waits for would fail unheard.
       const shared = this.#shared;
       const refresh = (shared.refresh ??= this.#locked(refused).finally(() => (shared.refresh = undefined)));
       token = (await abortable(refresh, signal)).accessToken;

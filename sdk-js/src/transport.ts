@@ -5,23 +5,24 @@ import { isPage } from './storage.js';
 /** For one call. */
 export interface RequestOptions {
   /** Milliseconds for each attempt. */
-  timeout?: number;
+  timeout?: number | undefined;
 
   /** How many more attempts there are after the first. */
-  maxRetries?: number;
+  maxRetries?: number | undefined;
 
   /** Of a call that makes or changes something: the same key and input is done once within 24 hours, and answered the same. Up to 255 characters. */
-  idempotencyKey?: string;
+  idempotencyKey?: string | undefined;
 
   /** Ends the call; it then throws the signal's reason, an `AbortError` as a rule. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** One call of the API. */
 export interface Call {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
-  query?: Record<string, string | number | undefined>;
+  /** What is null or undefined is left out. */
+  query?: Record<string, string | number | null | undefined>;
   body?: object;
 
   /** The media type of the answer. */
@@ -140,7 +141,7 @@ export class Transport {
   }
 
   #urlOf({ path, query = {} }: Call): string {
-    const pairs = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
+    const pairs = Object.entries(query).flatMap(([name, value]) => (value == null ? [] : [[name, String(value)]]));
     return this.#base + path + (pairs.length > 0 ? '?' + new URLSearchParams(pairs) : '');
   }
 }

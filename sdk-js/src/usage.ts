@@ -69,6 +69,7 @@ export interface UsagePage {
 export class Usage {
   readonly #core: Core;
 
+  /** @internal */
   constructor(core: Core) {
     this.#core = core;
   }

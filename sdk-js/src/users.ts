@@ -38,6 +38,7 @@ export interface RemovedUser {
 export class Users {
   readonly #core: Core;
 
+  /** @internal */
   constructor(core: Core) {
     this.#core = core;
   }

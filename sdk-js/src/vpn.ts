@@ -83,6 +83,7 @@ export interface VpnStatus {
 export class Vpn {
   readonly #core: Core;
 
+  /** @internal */
   constructor(core: Core) {
     this.#core = core;
   }
