@@ -24,7 +24,13 @@ export function createClient(settings: Settings): CVault {
 function tokensIn(storage: Storage): SessionStorage {
   const name = 'cvault-demo-session';
   return {
-    get: () => JSON.parse(storage.getItem(name) ?? 'null') as StoredSession | null,
+    get() {
+      try {
+        return JSON.parse(storage.getItem(name) ?? 'null') as StoredSession | null;
+      } catch {
+        return null; // not what was written below
+      }
+    },
     set: (session) => storage.setItem(name, JSON.stringify(session)),
     clear: () => storage.removeItem(name),
   };
