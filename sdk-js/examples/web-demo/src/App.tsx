@@ -2,6 +2,7 @@ import type CVault from '@cvault/sdk-js';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { createClient } from './client';
 import { Entrance } from './Entrance';
+import { goTo } from './route';
 import { KeyForm } from './screens/KeyForm';
 import { SignIn } from './screens/SignIn';
 import { forgetSettings, loadSettings, saveSettings, type Settings } from './settings';
@@ -48,6 +49,7 @@ function WithKey({ settings, forget }: { settings: Settings; forget: () => void 
 
   const signOut = useCallback(async () => {
     await cvault.auth.logout();
+    goTo('connection'); // where the next sign-in begins
     setStage('out');
   }, [cvault]);
   const changeKey = useCallback(async () => {

@@ -96,7 +96,7 @@ function QrCode({ deviceId }: { deviceId: string }) {
       aside={picture ? <Button onClick={() => setPicture(null)}>Hide QR code</Button> : <Button busy={show.busy} onClick={() => show.run()}>Show QR code</Button>}
     >
       <p className="text-sm text-stone-600 dark:text-stone-400">In the WireGuard app: add a tunnel, scan from QR code. It holds the private key, so let nobody else photograph it.</p>
-      {picture && <img src={picture} alt="QR code of this device’s config" className="mt-4 aspect-square w-full max-w-72 rounded-lg border border-stone-200 bg-white p-2 [image-rendering:pixelated]" />}
+      {picture && <img src={picture} alt="QR code of this device’s config" className="mt-4 aspect-square w-full max-w-96 rounded-lg border border-stone-200 bg-white p-2" />}
       <div className="mt-4 -mb-5 empty:hidden"><ErrorNotice error={show.error} /></div>
     </Card>
   );

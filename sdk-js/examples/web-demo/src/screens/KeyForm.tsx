@@ -39,7 +39,7 @@ export function KeyForm({ onDone }: { onDone: (settings: Settings) => void }) {
           <Field
             label="Publishable key" autoComplete="off" autoCapitalize="none" spellCheck={false} required placeholder="cvp_…"
             value={entered.apiKey} problem={problems.apiKey} onChange={(e) => setEntered({ ...entered, apiKey: e.target.value })}
-            hint={<>Its allowed origins must have the address of this page: <code className="font-mono break-all">{location.origin}</code></>}
+            hint={<>Its allowed origins must have the address of this page: <code className="block font-mono break-all">{location.origin}</code></>}
           />
           <label className="flex items-start gap-3 text-sm">
             <input

@@ -127,7 +127,7 @@ describe.skipIf(why)('the web demo', { timeout: 180_000 }, () => {
     await page.getByRole('main').getByText('us-east').first().waitFor();
     await look(page, '09-servers');
     await goTo(page, 'Usage');
-    await page.getByText('Open sessions').waitFor();
+    await page.getByText('Open sessions', { exact: true }).waitFor();
     await look(page, '10-usage');
     await goTo(page, 'Devices');
     await page.getByRole('heading', { name: 'Laptop' }).waitFor();
@@ -163,7 +163,7 @@ describe.skipIf(why)('the web demo', { timeout: 180_000 }, () => {
     await look(page, '21-dialog');
     await page.getByRole('button', { name: 'Cancel' }).click();
     await goTo(page, 'Connection');
-    expect(await page.getByLabel('Device').locator('option').allTextContents()).toEqual([hostile]);
+    expect(await page.getByLabel('Device', { exact: true }).locator('option').allTextContents()).toEqual([hostile]);
     await page.getByRole('button', { name: 'Connect', exact: true }).click();
     await page.getByRole('heading', { name: hostile }).waitFor();
     await goTo(page, 'Usage');
@@ -280,6 +280,7 @@ describe.skipIf(why)('the web demo', { timeout: 180_000 }, () => {
 
   test('can be used by keyboard alone', async () => {
     const page = await start();
+    await heading(page, 'Connect to your tenant');
     await page.keyboard.press('Tab');
     await page.keyboard.press('ControlOrMeta+A');
     await page.keyboard.type(stack.api);
