@@ -82,7 +82,7 @@ function Navigation({ current, signOut }: { current: Screen; signOut: () => Prom
               <a
                 href={hrefOf(screen)}
                 aria-current={screen === current ? 'page' : undefined}
-                className={`flex flex-col items-center gap-0.5 py-2 text-[0.6875rem] font-medium md:flex-row md:gap-3 md:rounded-lg md:px-3 md:text-sm ${
+                className={`flex flex-col items-center gap-0.5 py-2 text-[0.6875rem] font-medium tracking-tight md:tracking-normal md:flex-row md:gap-3 md:rounded-lg md:px-3 md:text-sm ${
                   screen === current
                     ? 'text-teal-800 md:bg-teal-100 dark:text-teal-300 md:dark:bg-teal-950'
                     : 'text-stone-600 hover:text-stone-900 md:hover:bg-stone-200 dark:text-stone-400 dark:hover:text-stone-100 md:dark:hover:bg-stone-800'

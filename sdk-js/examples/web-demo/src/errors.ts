@@ -14,7 +14,7 @@ export interface Explanation {
 
 /** The codes that this page can meet, with what their reader can do. The rest is said by the API's own message. */
 const known: Record<string, [title: string, advice: string]> = {
-  INVALID_API_KEY: ['The API does not know this key', 'Check that it was copied whole, belongs to this API and is not revoked or expired. Change it under About.'],
+  INVALID_API_KEY: ['The API does not know this key', 'Check that it was copied whole, belongs to this API and is not revoked or expired.'],
   ORIGIN_NOT_ALLOWED: ['This page may not use this key', 'Add the address of this page to the key’s allowed origins: {origin}'],
   TENANT_SUSPENDED: ['The account of this business is suspended', 'Its owner can find out why from CVault’s operator. Nothing here works until then.'],
   EMAIL_UNVERIFIED: ['The business has yet to confirm its email', 'The owner opens the link in the mail that came when they signed up. The keys work from then on.'],
@@ -30,7 +30,7 @@ const known: Record<string, [title: string, advice: string]> = {
   RATE_LIMITED: ['Too many requests', 'Wait {wait}, then try again.'],
   SERVICE_UNAVAILABLE: ['The API is not well at the moment', 'Nothing was changed. Try again in a minute.'],
   INTERNAL_ERROR: ['Something went wrong in the API', 'Try again. If it stays, give CVault’s operator the request id.'],
-  HTTPS_REQUIRED: ['This API answers https only', 'Change its address under About to begin with https://.'],
+  HTTPS_REQUIRED: ['This API answers https only', 'Enter the key anew, with an address that begins with https://.'],
   VALIDATION_FAILED: ['Something in the form is not right', 'See what it says at the fields.'],
   NETWORK_ERROR: [
     'No answer from the API',

@@ -4,7 +4,8 @@ import { regionsOf, useDemo } from '../demo';
 import { moment, since } from '../format';
 import { useAction } from '../hooks';
 import { hrefOf } from '../route';
-import { Badge, Button, ButtonLink, Card, ErrorNotice, Facts, Link, Loading, Notice, Select, Title } from '../ui';
+import { TunnelBadge, whyOf } from '../TunnelBadge';
+import { Button, ButtonLink, Card, ErrorNotice, Facts, Link, Loading, Notice, Select, Title } from '../ui';
 
 /** The first screen: what is connected, and connecting. */
 export function Connection() {
@@ -36,23 +37,15 @@ function State({ sessions }: { sessions: VpnSession[] }) {
   );
 }
 
-/** What the server last said of the tunnel: sessions are records, and say nothing of it by themselves. */
-const tunnels: Record<string, { tone: 'good' | 'warn' | 'quiet'; text: string; why: string }> = {
-  up: { tone: 'good', text: 'Tunnel up', why: 'The server heard from the device within the last three minutes.' },
-  down: { tone: 'warn', text: 'Tunnel down', why: 'The server hears nothing from the device. Bring its config into a WireGuard app and switch it on there: this page cannot.' },
-  unknown: { tone: 'quiet', text: 'Tunnel not known yet', why: 'The server was not read since the session began; that takes some seconds.' },
-};
-
 function OpenSession({ session, device }: { session: VpnSession; device: Device | undefined }) {
   const { cvault, status } = useDemo();
   const disconnect = useAction(async () => {
     await cvault.vpn.disconnect({ deviceId: session.deviceId });
     await status.reload();
   });
-  const tunnel = tunnels[session.tunnel] ?? tunnels.unknown!;
   return (
-    <Card title={device?.deviceName ?? 'Session'} aside={<Badge tone={tunnel.tone}>{tunnel.text}</Badge>}>
-      <p className="mb-4 text-sm text-stone-600 dark:text-stone-400">{tunnel.why}</p>
+    <Card title={device?.deviceName ?? 'Session'} aside={<TunnelBadge session={session} />}>
+      <p className="mb-4 text-sm text-stone-600 dark:text-stone-400">{whyOf(session)}</p>
       <Facts
         of={[
           ['Region', session.serverRegion],

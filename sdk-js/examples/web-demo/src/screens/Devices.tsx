@@ -44,7 +44,7 @@ function AddDevice() {
           label="Region" value={region} onChange={setRegion}
           options={[{ value: '', text: 'Wherever there is most room' }, ...regionsOf(servers.data ?? []).map((r) => ({ value: r.region, text: r.available ? r.region : `${r.region} (not available)`, disabled: !r.available }))]}
         />
-        <Button type="submit" look="primary" busy={add.busy} className="sm:mt-6">Add device</Button>
+        <Button type="submit" look="primary" busy={add.busy} className="sm:mt-7">Add device</Button>
       </form>
       {fields.public_key && (
         <div className="mt-4 -mb-5">

@@ -1,7 +1,8 @@
 import { useDemo } from '../demo';
 import { bytes, moment, since } from '../format';
 import { useAction } from '../hooks';
-import { Badge, Button, Card, ErrorNotice, Facts, Loading, Title } from '../ui';
+import { TunnelBadge } from '../TunnelBadge';
+import { Button, Card, ErrorNotice, Facts, Loading, Title } from '../ui';
 
 /** The user's own sessions in numbers. What the whole tenant used needs its secret key, which no page may have. */
 export function Usage() {
@@ -27,7 +28,7 @@ export function Usage() {
             <Card
               key={s.sessionId}
               title={devices.data?.find((d) => d.id === s.deviceId)?.deviceName ?? 'Session'}
-              aside={<Badge tone={s.tunnel === 'up' ? 'good' : 'quiet'}>tunnel {s.tunnel}</Badge>}
+              aside={<TunnelBadge session={s} />}
             >
               <Facts
                 of={[

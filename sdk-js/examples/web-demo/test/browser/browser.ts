@@ -39,10 +39,13 @@ export async function open(browser: Browser, address: string, options: BrowserCo
 /** In light and in dark: a picture, nothing that sticks out at the side, and nothing serious that axe finds. */
 export async function look(page: Page, name: string): Promise<void> {
   mkdirSync(pictures, { recursive: true });
-  const width = page.viewportSize()!.width;
+  const size = page.viewportSize()!;
+  // As high as the page, so that what is fixed to the window's edge is at the page's.
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width: size.width, height: Math.max(size.height, height) });
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
-    await page.screenshot({ path: `${pictures}/${width}-${name}-${colorScheme}.png`, fullPage: true });
+    await page.screenshot({ path: `${pictures}/${size.width}-${name}-${colorScheme}.png` });
     expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), `${name}: wider than the screen`).toBeLessThanOrEqual(0);
     await page.evaluate(axe);
     const found = await page.evaluate(async () => {
@@ -51,6 +54,7 @@ export async function look(page: Page, name: string): Promise<void> {
     });
     expect(found.filter((v) => v.impact === 'serious' || v.impact === 'critical'), `${name} in ${colorScheme}: axe`).toEqual([]);
   }
+  await page.setViewportSize(size);
 }
 
 /** Nobody but the page's own host and the API was asked for anything. */

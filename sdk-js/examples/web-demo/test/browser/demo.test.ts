@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { serve } from '../../serve.mjs';
 import * as chromium from './browser';
 import { expectNoOtherHost, expectSecret, look, open, stored, tokensIn, type Watched } from './browser';
+import * as lab from './lab';
 import * as stack from './stack';
 
 const why = !chromium.isThere ? `there is no ${chromium.executable}` : !stack.isThere ? 'CVAULT_URL, CVAULT_MEMBER_EMAIL and CVAULT_MEMBER_PASSWORD are not set' : '';
@@ -148,6 +151,37 @@ describe.skipIf(why)('the web demo', { timeout: 180_000 }, () => {
     expectNoOtherHost(watched!, address);
     expect(watched!.console).toEqual([]);
     expect(await stored(page, 'localStorage')).toBe('{}'); // nothing was to be remembered
+  });
+
+  test.skipIf(!lab.isThere)('sees the tunnel that was made elsewhere with its config', async () => {
+    const page = await start();
+    await enterKey(page);
+    await register(page, newEmail());
+    await addDevice(page, 'Web demo');
+    const downloading = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download .conf' }).click();
+    const folder = await mkdtemp(join(tmpdir(), 'web-demo-'));
+    const file = join(folder, 'web-demo.conf');
+    await (await downloading).saveAs(file);
+    await chmod(file, 0o600);
+    await goTo(page, 'Connection');
+    await page.getByRole('button', { name: 'Connect', exact: true }).click();
+    await page.getByText('Connected', { exact: true }).waitFor();
+
+    await lab.addClient('web-demo');
+    await lab.on('web-demo', 'wg-quick', 'up', file);
+    try {
+      expect(await lab.on('web-demo', 'curl', '-s', '--max-time', '10', 'http://198.51.100.2/ip')).toMatch(/^198\.51\.100\.1[12]/);
+      expect((await lab.on('web-demo', 'curl', '-s', '--max-time', '20', 'http://198.51.100.2/bytes/1000000')).length).toBe(1_000_000);
+      await page.getByText('Tunnel up').waitFor({ timeout: 60_000 });
+      await goTo(page, 'Usage');
+      await page.getByText(/^1\.\d MB$/).first().waitFor({ timeout: 60_000 });
+      await look(page, '14-traffic');
+      expect(watched!.console).toEqual([]);
+    } finally {
+      await lab.on('web-demo', 'wg-quick', 'down', file);
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('shows a hostile device name as text, everywhere', async () => {
