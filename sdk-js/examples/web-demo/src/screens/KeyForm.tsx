@@ -56,7 +56,7 @@ export function KeyForm({ onDone }: { onDone: (settings: Settings) => void }) {
         </form>
       </Card>
       <p className="text-sm text-stone-600 dark:text-stone-400">
-        No key yet? A member of your business makes one in the portal, or with <code className="font-mono">POST /api/v1/tenant/api-keys</code>. A secret key
+        No key yet? A member of your business makes one with <code className="font-mono">POST /api/v1/tenant/api-keys</code>. A secret key
         (cvk_… with cvs_…) is for servers and has no place here.
       </p>
     </>

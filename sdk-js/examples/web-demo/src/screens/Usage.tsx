@@ -47,7 +47,7 @@ export function Usage() {
       <Card title="Where is the usage of the whole business?">
         <p className="max-w-prose text-sm text-stone-700 dark:text-stone-300">
           At <code className="font-mono">GET /api/v1/usage</code>, for the secret key alone: with the SDK on your server, <code className="font-mono">cvault.usage.get()</code>. A
-          secret in a page is no secret, since every visitor can read it, so this demo has none and the SDK refuses to take one in a browser. Your staff finds the same numbers in the portal.
+          secret in a page is no secret, since every visitor can read it, so this demo has none and the SDK refuses to take one in a browser. Your staff finds the same numbers at <code className="font-mono break-words">GET /api/v1/tenant/dashboard/usage</code>.
         </p>
       </Card>
     </>
