@@ -10,6 +10,9 @@ export interface StoredSession {
 
   /** When the access token expires, in milliseconds since 1970. */
   expiresAt: number;
+
+  /** The idempotency key of the next refresh, so that it is one to the API whoever of those that share the login makes it, and however often. The SDK makes one where there is none. */
+  refreshKey?: string;
 }
 
 /** Where a client keeps its login. An app with a keychain (Electron's `safeStorage`, say) brings its own. */

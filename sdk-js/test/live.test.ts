@@ -87,12 +87,24 @@ describe.skipIf(!baseUrl)('against the live API of CVAULT_URL', { timeout: 60_00
     await cvault.devices.list();
   });
 
+  it('two processes that refresh the same login at once make one refresh of it', async () => {
+    const { storage } = await signedUp();
+    const login = { ...(await storage.get())!, expiresAt: 0 };
+    const stores = [memoryStorage(), memoryStorage(), memoryStorage()];
+    for (const store of stores) await store.set(login);
+    await Promise.all(stores.map(store => app({ storage: store, maxRetries: 5 }).devices.list()));
+    const [one, ...others] = await Promise.all(stores.map(async store => (await store.get())!.refreshToken));
+    expect(others).toEqual([one, one]);
+    await stores[0]!.set({ ...(await stores[0]!.get())!, expiresAt: 0 });
+    await app({ storage: stores[0]! }).devices.list();
+  });
+
   it('a refresh token that somebody used already ends the login', async () => {
     const { cvault, storage } = await signedUp();
     const before = (await storage.get())!;
     await storage.set({ ...before, expiresAt: 0 });
     await cvault.devices.list();
-    await storage.set({ ...before, expiresAt: 0 });
+    await storage.set({ ...before, refreshKey: crypto.randomUUID(), expiresAt: 0 });
     expect(await thrown(cvault.devices.list())).toMatchObject({ code: 'UNAUTHENTICATED', status: 401 });
     expect(await storage.get()).toBeNull();
   });
