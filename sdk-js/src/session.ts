@@ -1,5 +1,6 @@
 import { ErrorCode, isCVaultError, notSignedIn } from './errors.js';
 import type { Wire } from './names.js';
+import { isNode } from './platform.js';
 import type { SessionStorage, StoredSession } from './storage.js';
 import { abortable, newIdempotencyKey, type Transport } from './transport.js';
 
@@ -98,7 +99,8 @@ export class Sessions {
    */
   async #locked(refused: string | undefined): Promise<StoredSession> {
     const refresh = () => this.#refresh(refused);
-    const locks = typeof navigator === 'undefined' ? undefined : (navigator as { locks?: LockManager }).locks;
+    // In Node.js too there are locks, of late; one for all users of a server would only make them wait for each other.
+    const locks = isNode() ? undefined : (globalThis.navigator as { locks?: LockManager } | undefined)?.locks;
     return await (locks ? locks.request(`cvault ${this.#transport.name}`, refresh) : refresh());
   }
 

@@ -1,3 +1,5 @@
+import { isPage } from './platform.js';
+
 /** What a store holds of a login. Secret: whoever has it is the user. */
 export interface StoredSession {
   userId: string;
@@ -64,9 +66,6 @@ export function defaultStorage(apiKey: string): SessionStorage {
 
   return memoryStorage();
 }
-
-/** A browser's page, where everybody can read what the code holds. */
-export const isPage = () => typeof window !== 'undefined' && typeof document !== 'undefined';
 
 function isSession(value: unknown): value is StoredSession {
   const session = value as Partial<StoredSession> | null;

@@ -33,6 +33,8 @@ describe('one refresh', () => {
     const item = new Map([['cvault.session', JSON.stringify(stored(-1))]]);
     vi.stubGlobal('localStorage', { getItem: (key: string) => item.get(key) ?? null, setItem: (key: string, value: string) => item.set(key, value), removeItem: (key: string) => item.delete(key) });
     const lockManager = locks();
+    vi.stubGlobal('window', {});
+    vi.stubGlobal('document', {});
     vi.stubGlobal('navigator', { locks: lockManager });
     await using api = await CannedApi.start([refreshed, noDevices('A2', 20)]);
     const tabs = [localStorageStorage(), localStorageStorage()].map(storage => clientOf(api.url, { storage }));
