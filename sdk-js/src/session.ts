@@ -1,5 +1,6 @@
 import { ErrorCode, isCVaultError, notSignedIn } from './errors.js';
 import type { Wire } from './names.js';
+import { isNode } from './platform.js';
 import type { SessionStorage, StoredSession } from './storage.js';
 import { abortable, newIdempotencyKey, type Transport } from './transport.js';
 
@@ -12,9 +13,6 @@ class Shared {
 
   /** The refresh that is under way. */
   refresh: Promise<StoredSession> | undefined;
-
-  /** The refresh token whose refresh has not been answered, and the key to ask for that answer again: the token may be spent. */
-  unanswered: { refreshToken: string; key: string } | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   static of(storage: SessionStorage): Shared {
@@ -94,10 +92,15 @@ export class Sessions {
     return token!;
   }
 
-  /** Tabs share the store: one of them refreshes, since a refresh token that is used twice ends the login. */
+  /**
+   * Tabs share the store: one of them refreshes, since a refresh token that is used twice ends the login. One that reads what
+   * another has written a moment ago may still find the old token (localStorage is each process's copy): it then refreshes with
+   * the same key, and the API answers both alike.
+   */
   async #locked(refused: string | undefined): Promise<StoredSession> {
     const refresh = () => this.#refresh(refused);
-    const locks = typeof navigator === 'undefined' ? undefined : (navigator as { locks?: LockManager }).locks;
+    // In Node.js too there are locks, of late; one for all users of a server would only make them wait for each other.
+    const locks = isNode() ? undefined : (globalThis.navigator as { locks?: LockManager } | undefined)?.locks;
     return await (locks ? locks.request(`cvault ${this.#transport.name}`, refresh) : refresh());
   }
 
@@ -105,34 +108,34 @@ export class Sessions {
     const used = await this.read(); // Again: another tab may have been faster.
     if (!used) throw notSignedIn();
     if (isGood(used, refused)) return used;
-    const { refreshToken } = used;
-    const shared = this.#shared;
-    if (shared.unanswered?.refreshToken !== refreshToken) shared.unanswered = { refreshToken, key: newIdempotencyKey() };
-    let next: StoredSession | null;
+    const { refreshToken, refreshKey = newIdempotencyKey() } = used;
+    // Kept before it is used: should this process end now, the next one asks for the same answer.
+    if (!used.refreshKey) await this.#replace(refreshToken, { ...used, refreshKey });
+    let next: StoredSession | null = null;
     let failure: unknown;
     try {
       next = sessionOf(await this.#transport.send<Wire['TokenView']>({
-        method: 'POST', path: '/api/v1/auth/refresh', body: { refresh_token: refreshToken } satisfies Wire['RefreshTokens'], options: { idempotencyKey: shared.unanswered.key },
+        method: 'POST', path: '/api/v1/auth/refresh', body: { refresh_token: refreshToken } satisfies Wire['RefreshTokens'], options: { idempotencyKey: refreshKey },
       }));
     } catch (error) {
       // What is no refusal, a network failure say, leaves the login as it is.
       if (!isCVaultError(error) || (error.status !== 401 && error.status !== 403)) throw error;
-      next = null;
       failure = error;
     }
 
-    return await shared.alone(async () => {
-      const now = await this.#storage.get();
-      // Who signed in or out meanwhile is right; what was refreshed is no more.
-      if (now?.refreshToken !== refreshToken) {
-        if (now) return now;
-        throw failure ?? notSignedIn();
-      }
+    const now = await this.#replace(refreshToken, next);
+    if (now) return now;
+    throw failure ?? notSignedIn();
+  }
 
+  /** Puts another login, or none, in the place of the one with this refresh token. Returns what there is then: who signed in or out meanwhile is right. */
+  async #replace(refreshToken: string, next: StoredSession | null): Promise<StoredSession | null> {
+    return await this.#shared.alone(async () => {
+      const now = await this.#storage.get();
+      if (now?.refreshToken !== refreshToken) return now;
       if (next) await this.#storage.set(next);
       else await this.#storage.clear();
-      if (next) return next;
-      throw failure;
+      return next;
     });
   }
 }
@@ -140,5 +143,5 @@ export class Sessions {
 const isGood = (session: StoredSession, refused: string | undefined) => session.accessToken !== refused && session.expiresAt - Date.now() > margin;
 
 const sessionOf = (tokens: Wire['TokenView']): StoredSession => ({
-  userId: tokens.user_id, accessToken: tokens.access_token, refreshToken: tokens.refresh_token, expiresAt: Date.now() + (tokens.expires_in ?? 0) * 1000,
+  userId: tokens.user_id, accessToken: tokens.access_token, refreshToken: tokens.refresh_token, expiresAt: Date.now() + (tokens.expires_in ?? 0) * 1000, refreshKey: newIdempotencyKey(),
 });

@@ -1,3 +1,5 @@
+import { isPage } from './platform.js';
+
 /** What a store holds of a login. Secret: whoever has it is the user. */
 export interface StoredSession {
   userId: string;
@@ -10,6 +12,9 @@ export interface StoredSession {
 
   /** When the access token expires, in milliseconds since 1970. */
   expiresAt: number;
+
+  /** The idempotency key of the next refresh, so that it is one to the API whoever of those that share the login makes it, and however often. The SDK makes one where there is none. */
+  refreshKey?: string;
 }
 
 /** Where a client keeps its login. An app with a keychain (Electron's `safeStorage`, say) brings its own. */
@@ -61,9 +66,6 @@ export function defaultStorage(apiKey: string): SessionStorage {
 
   return memoryStorage();
 }
-
-/** A browser's page, where everybody can read what the code holds. */
-export const isPage = () => typeof window !== 'undefined' && typeof document !== 'undefined';
 
 function isSession(value: unknown): value is StoredSession {
   const session = value as Partial<StoredSession> | null;

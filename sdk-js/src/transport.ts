@@ -1,6 +1,6 @@
 import { CVaultError, ErrorCode, isCVaultError, type CVaultErrorDetails } from './errors.js';
 import { tell, type Logger } from './log.js';
-import { isPage } from './storage.js';
+import { isNode } from './platform.js';
 
 /** For one call. */
 export interface RequestOptions {
@@ -42,7 +42,13 @@ export interface TransportSettings {
   userAgent?: string | undefined;
 }
 
+/** Seconds of Retry-After that a call waits for. */
 const longestWait = 60;
+
+/** Milliseconds, about 25 days: what is longer ends at once. */
+const longestTimer = 2 ** 31 - 1;
+
+/** Statuses that another attempt may not meet again. */
 const transient = [408, 429, 500, 502, 503, 504];
 
 /** Sends calls and reads their answers: credentials, timeouts, retries, errors. The one file that knows HTTP. */
@@ -104,7 +110,7 @@ export class Transport {
     const timer = setTimeout(() => {
       timedOut = true;
       stop.abort();
-    }, timeout);
+    }, Math.min(timeout, longestTimer));
     signal?.addEventListener('abort', abort);
     const started = Date.now();
     let answer: Response | undefined;
@@ -242,5 +248,3 @@ function baseOf(baseUrl: string): string {
   if (url.username || url.password || url.search || url.hash) throw new TypeError('baseUrl must be without credentials, query and fragment.');
   return (url.origin + url.pathname).replace(/\/+$/, '');
 }
-
-const isNode = () => !isPage() && typeof process !== 'undefined' && typeof process.versions?.node === 'string';

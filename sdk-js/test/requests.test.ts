@@ -68,6 +68,11 @@ describe('timeout', () => {
   });
 });
 
+it('a timeout may be for ever', async () => {
+  const cvault = clientOf('https://api.example.com', { timeout: Infinity, fetch: () => new Promise(resolve => setTimeout(resolve, 20, json(servers))) });
+  expect(await cvault.servers.list()).toEqual({ servers: [], nextCursor: null });
+});
+
 describe('retries', () => {
   it('wait longer each time, with jitter, and no longer than Retry-After says', async () => {
     const at: number[] = [];

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import CVault, { localStorageStorage } from '../src/index.js';
+import CVault, { localStorageStorage, memoryStorage } from '../src/index.js';
 import { CannedApi } from './support/canned-api.js';
 import { clientOf, json, noDevices, problem, refreshed, signedIn, stored, thrown } from './support/clients.js';
 
@@ -33,12 +33,29 @@ describe('one refresh', () => {
     const item = new Map([['cvault.session', JSON.stringify(stored(-1))]]);
     vi.stubGlobal('localStorage', { getItem: (key: string) => item.get(key) ?? null, setItem: (key: string, value: string) => item.set(key, value), removeItem: (key: string) => item.delete(key) });
     const lockManager = locks();
+    vi.stubGlobal('window', {});
+    vi.stubGlobal('document', {});
     vi.stubGlobal('navigator', { locks: lockManager });
     await using api = await CannedApi.start([refreshed, noDevices('A2', 20)]);
     const tabs = [localStorageStorage(), localStorageStorage()].map(storage => clientOf(api.url, { storage }));
     await Promise.all(Array.from({ length: 20 }, (_, i) => tabs[i % 2]!.devices.list()));
     expect(api.verdict()).toEqual([]);
     expect(lockManager.names).toEqual(Array(2).fill(`cvault ${api.url} cvp_test`));
+  });
+
+  it('has one key, kept with the login, for all processes that share it', async () => {
+    const keys: (string | null)[] = [];
+    const offline: typeof fetch = async (_, init) => {
+      keys.push(new Headers(init?.headers).get('idempotency-key'));
+      throw new TypeError('fetch failed');
+    };
+    const first = signedIn(-1);
+    await thrown(clientOf('https://api.example.com', { storage: first, fetch: offline, maxRetries: 0 }).devices.list());
+    const other = memoryStorage(); // as another process reads it
+    await other.set({ ...(await first.get())! });
+    await thrown(clientOf('https://api.example.com', { storage: other, fetch: offline, maxRetries: 0 }).devices.list());
+    expect(keys).toEqual([expect.any(String), keys[0]]);
+    expect((await first.get())!.refreshKey).toBe(keys[0]);
   });
 
   it('goes on when the caller that began it gives up', async () => {

@@ -54,7 +54,7 @@ describe('localStorage', () => {
     expect(await cvault.auth.session()).toMatchObject({ accessToken: 'A1' });
   });
 
-  it.each(['{', '"text"', '{}', '{"accessToken":"A1"}', 'null'])('with %s in it is nobody', async text => {
+  it.each(['{', '"text"', '{}', '{"accessToken":"A1"}', '{"userId":"u1","accessToken":"A1","expiresAt":1}', 'null'])('with %s in it is nobody', async text => {
     const area = webStorage();
     area.setItem('mine', text);
     vi.stubGlobal('localStorage', area);

@@ -46,7 +46,7 @@ export class CannedApi implements AsyncDisposable {
   readonly #exchanges: Exchange[];
   #at = 0;
   #inThis = 0;
-  #before: IncomingMessage['headers'] = {};
+  readonly #headers: IncomingMessage['headers'][] = [];
   #held: (() => void)[] = [];
 
   private constructor(exchanges: Exchange[]) {
@@ -87,7 +87,7 @@ export class CannedApi implements AsyncDisposable {
     const arrived = { method: request.method!, url: request.url!, headers: request.headers, text: Buffer.concat(chunks).toString() };
     this.arrived.push(arrived);
     const exchange = this.#exchanges[this.#at];
-    const wrong = exchange ? differences(exchange.expect, arrived, this.#before) : ['nothing was expected'];
+    const wrong = exchange ? differences(exchange.expect, arrived, this.#headers) : ['nothing was expected'];
     if (!exchange || wrong.length > 0) {
       this.failures.push(`request ${this.arrived.length}, ${arrived.method} ${arrived.url}: ${wrong.join('; ')}`);
       response.writeHead(400, { 'content-type': 'application/problem+json' }).end('{"title":"Not what the case expects.","status":400,"code":"UNEXPECTED_REQUEST"}');
@@ -99,7 +99,7 @@ export class CannedApi implements AsyncDisposable {
     if (last) {
       this.#at++;
       this.#inThis = 0;
-      this.#before = request.headers;
+      this.#headers.push(request.headers);
     }
 
     if (hold && !last) await new Promise<void>(resolve => this.#held.push(resolve));
@@ -109,7 +109,7 @@ export class CannedApi implements AsyncDisposable {
   }
 }
 
-function differences(expected: Expectation, { method, url, headers, text }: Arrived, before: IncomingMessage['headers']): string[] {
+function differences(expected: Expectation, { method, url, headers, text }: Arrived, earlier: IncomingMessage['headers'][]): string[] {
   const wrong: string[] = [];
   const { pathname, searchParams } = new URL(url, 'http://x');
   if (method !== expected.method || pathname !== expected.path) wrong.push(`expected ${expected.method} ${expected.path}`);
@@ -117,7 +117,9 @@ function differences(expected: Expectation, { method, url, headers, text }: Arri
   if (expected.query && !same(query, expected.query)) wrong.push(`query ${JSON.stringify(query)}, not ${JSON.stringify(expected.query)}`);
   for (const [name, value] of Object.entries(expected.headers ?? {})) {
     const is = headers[name];
-    const right = value === '*' ? !!is : value === 'same' ? !!is && is === before[name] : value === 'new' ? !!is && is !== before[name] : is === value;
+    const [word, number = earlier.length - 1] = value.split(' ');
+    const then = earlier[Number(number)]?.[name];
+    const right = value === '*' ? !!is : word === 'same' ? !!is && is === then : value === 'new' ? !!is && is !== then : is === value;
     if (!right) wrong.push(`${name} is ${String(is)}, not ${value}`);
   }
 
