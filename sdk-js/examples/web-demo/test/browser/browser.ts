@@ -86,7 +86,7 @@ export async function expectSecret(watched: Watched, secrets: Record<string, str
 export const stored = (page: Page, kind: 'sessionStorage' | 'localStorage'): Promise<string> =>
   page.evaluate((kind) => JSON.stringify({ ...globalThis[kind] }), kind);
 
-/** Strings of 20 and more characters that are kept there, deep in what is JSON: the tokens are among them. */
+/** The tokens that the page keeps there; empty where it keeps none. */
 export async function tokensIn(page: Page, kind: 'sessionStorage' | 'localStorage'): Promise<{ accessToken: string; refreshToken: string }> {
   const text = (await stored(page, kind)).replaceAll('\\"', '"');
   const find = (name: string) => new RegExp(`"${name}"\\s*:\\s*"([^"]+)"`, 'i').exec(text)?.[1] ?? '';
