@@ -1,0 +1,3 @@
+using CVault.Client;
+
+return await Cli.RunAsync(args, Terminal.OfThisProcess(), TimeProvider.System);
