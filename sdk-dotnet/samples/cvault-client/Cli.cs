@@ -5,66 +5,69 @@ using Microsoft.Extensions.Logging;
 namespace CVault.Client;
 
 /// <summary>What a command works with.</summary>
-public sealed record CommandContext(ParseResult Parsed, Terminal Terminal, DemoClient Client, FileLog Log, TimeProvider Time, bool AsJson, CancellationToken Cancellation)
+public sealed record CommandContext(ParseResult Parsed, Terminal Terminal, DemoClient Client, FileLog Log, bool AsJson, CancellationToken Cancellation)
 {
-    /// <summary>The answer: words for people, or with <c>--json</c> the value.</summary>
-    public void Answer<T>(T value, params IEnumerable<string> words)
+    /// <summary>The answer: lines for people, or with <c>--json</c> the value.</summary>
+    public void Answer<T>(T value, params IEnumerable<string> lines)
     {
         if (AsJson) Terminal.Output.WriteLine(JsonSerializer.Serialize(value, Json.Indented));
-        else foreach (var line in words) Terminal.Output.WriteLine(line);
+        else foreach (var line in lines) Terminal.Output.WriteLine(line);
     }
 }
 
 /// <summary>The command line: which commands there are, and how all of them end (<see cref="ExitCodes"/>).</summary>
-public static class Cli
+/// <param name="home">The folder to keep things in; null: <see cref="ClientFolder.Open"/> says which.</param>
+public sealed class Cli(Terminal terminal, string? home = null)
 {
-    private static readonly Option<bool> AsJson = new("--json") { Description = "Answer in JSON, and fail in JSON on standard error.", Recursive = true };
+    private readonly Option<bool> asJson = new("--json") { Description = "Answer in JSON on standard output, and fail in JSON on standard error.", Recursive = true };
 
-    public static async Task<int> RunAsync(string[] arguments, Terminal terminal, TimeProvider time, CancellationToken cancellation = default)
+    public async Task<int> RunAsync(string[] arguments, CancellationToken cancellation = default)
     {
         var root = new RootCommand(
             """
-            cvault-client: a demo of what an app can do with the CVault SDK. It is not a product.
+            A demo of what an app can do with the CVault SDK. It is not a product.
+
+            Begin with: configure, register (or login), connect. Or do it all in the browser: ui
 
             Exit codes: 0 done; 1 the client's own fault; 2 not right as typed; 3 not configured; 4 not signed in;
-            5 the API refused; 6 the API cannot be reached, or not do it now; 7 the tunnel failed; 130 interrupted.
+            5 the API refused; 6 the API cannot be reached, or cannot do it now; 7 the tunnel failed; 130 interrupted.
 
-            What is kept is in CVAULT_CLIENT_HOME, else in cvault-client in your folder for settings; yours alone.
-            """)
-        {
-            AccountCommands.Configure(), AccountCommands.Register(), AccountCommands.Verify(), AccountCommands.Login(), AccountCommands.Logout(),
-            DeviceCommands.Devices(), DeviceCommands.Servers(),
-            ConnectionCommands.Connect(), ConnectionCommands.Status(), ConnectionCommands.Disconnect(), ConnectionCommands.Logs(),
-            UiCommand.Make(),
-        };
-        root.Options.Add(AsJson);
+            All that is kept is in CVAULT_CLIENT_HOME, else in cvault-client in your folder for settings; for you alone.
+            """) { asJson };
+        foreach (var command in (Command[])[.. AccountCommands.All(this), .. DeviceCommands.All(this), .. ConnectionCommands.All(this), UiCommand.Make(this)]) root.Add(command);
 
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            // The words of the parser repeat what was typed; a password in the wrong place must not come back in a log.
-            return Fail(terminal, parsed.GetValue(AsJson), new Failure("USAGE", "The command line is not right.", $"See: cvault-client {CommandOf(parsed)}--help", null, null, ExitCodes.Usage));
+            // The parser's words repeat what was typed, and that could be a password in the wrong place.
+            var command = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
+            return Fail(new Failure("USAGE", "The command line is not right.", $"See: cvault-client {command}--help", null, null, ExitCodes.Usage), arguments.Contains("--json"));
         }
 
         return await parsed.InvokeAsync(new InvocationConfiguration { Output = terminal.Output, Error = terminal.Error, EnableDefaultExceptionHandler = false }, cancellation);
-
-        static string CommandOf(ParseResult parsed) => parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
     }
 
-    /// <summary>A command that does its work with a context of its own, and whose failures become words and an exit code.</summary>
-    public static Command Does(this Command command, Func<CommandContext, Task> work)
+    /// <summary>A command that does this work; whatever it throws becomes words and an exit code.</summary>
+    public Command Command(string name, string description, Symbol[] symbols, Func<CommandContext, Task> work)
     {
+        var command = new Command(name, description);
+        foreach (var symbol in symbols)
+        {
+            if (symbol is Option option) command.Add(option);
+            else if (symbol is Argument argument) command.Add(argument);
+            else command.Add((Command)symbol);
+        }
+
         command.SetAction(async (parsed, cancellation) =>
         {
-            var terminal = Terminals.Of(parsed);
-            var asJson = parsed.GetValue(AsJson);
             FileLog? log = null;
+            var json = parsed.GetValue(asJson);
             try
             {
-                var folder = ClientFolder.Open();
+                var folder = ClientFolder.Open(home);
                 log = new FileLog(folder, TimeProvider.System);
                 await using var client = new DemoClient(folder, log, TimeProvider.System);
-                await work(new CommandContext(parsed, terminal, client, log, TimeProvider.System, asJson, cancellation));
+                await work(new CommandContext(parsed, terminal, client, log, json, cancellation));
                 return ExitCodes.Done;
             }
 #pragma warning disable CA1031 // This is the edge: whatever happened, the user is told and the exit code says it.
@@ -72,16 +75,16 @@ public static class Cli
 #pragma warning restore CA1031
             {
                 var failure = Failure.Of(e);
-                if (failure.ExitCode != ExitCodes.Usage) log?.LogWarning("{Command}: {Code} {RequestId}", command.Name, failure.Code, failure.RequestId);
-                return Fail(terminal, asJson, failure);
+                if (failure.ExitCode != ExitCodes.Usage) log?.LogWarning("{Command}: {Code} {RequestId}", name, failure.Code, failure.RequestId ?? "");
+                return Fail(failure, json);
             }
         });
         return command;
     }
 
-    private static int Fail(Terminal terminal, bool asJson, Failure failure)
+    private int Fail(Failure failure, bool json)
     {
-        if (asJson)
+        if (json)
         {
             terminal.Error.WriteLine(JsonSerializer.Serialize(new { Error = failure }, Json.Indented));
             return failure.ExitCode;

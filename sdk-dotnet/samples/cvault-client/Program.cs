@@ -1,3 +1,3 @@
 using CVault.Client;
 
-return await Cli.RunAsync(args, Terminal.OfThisProcess(), TimeProvider.System);
+return await new Cli(Terminal.OfThisProcess()).RunAsync(args);
