@@ -58,7 +58,7 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
         var key = Typed.ApiKey(apiKey);
         var check = Typed.CheckUrl(checkUrl);
         using var held = await folder.LockAsync(cancellation);
-        await RefuseWhileConnectedAsync(cancellation);
+        if (HasConnected) await RefuseWhileConnectedAsync(cancellation);
         var before = Settings;
         var next = (before ?? new Settings(url, key, check)) with { ApiUrl = url, ApiKey = key, CheckUrl = check };
         using (var http = NewHttp()) await Api(next, http).Servers.ListAsync(limit: 1, cancellationToken: cancellation);
@@ -109,7 +109,7 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
     /// <summary>Ends the connection and the login. The device stays the user's, for the next time.</summary>
     public async Task LogoutAsync(CancellationToken cancellation)
     {
-        await DisconnectAsync(cancellation);
+        if (HasConnected) await DisconnectAsync(cancellation);
         await WithApiAsync(async api =>
         {
             await api.Auth.LogoutAsync(Brief(), cancellation);
@@ -148,6 +148,8 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
         await RefuseWhileConnectedAsync(cancellation);
         log.LogInformation("Connecting to {Region}, kill switch {KillSwitch}", region ?? "any region", killSwitch ? "on" : "off");
         var opened = await OpenSessionAsync(api, session, region, cancellation);
+        // Before the tunnel: should this process be killed, the next one knows that there may be one.
+        folder.Write(Connection.File, new Connection(opened.SessionId, opened.DeviceId, opened.ServerRegion, opened.ServerIp, opened.AssignedIp, time.GetUtcNow(), killSwitch));
         try
         {
             // Asked for each time: a server that was drained meanwhile has given the device another config, and none need be kept.
@@ -157,11 +159,11 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
         catch (Exception e)
         {
             log.LogWarning("The tunnel did not come up: {Code}", Failure.Of(e).Code);
+            folder.Delete(Connection.File);
             await EndSessionAsync(api, opened.DeviceId);
             throw;
         }
 
-        folder.Write(Connection.File, new Connection(opened.SessionId, opened.DeviceId, opened.ServerRegion, opened.ServerIp, opened.AssignedIp, time.GetUtcNow(), killSwitch));
         folder.Write(Settings.File, Settings! with { Region = opened.ServerRegion });
         log.LogInformation("Connected to {Region} by {Server}", opened.ServerRegion, opened.ServerIp);
         return await StatusAsync(cancellation);
@@ -260,6 +262,12 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
             return false;
         }
     }
+
+    /// <summary>
+    /// Whether there may be a tunnel of ours. Only then is it looked for by what has another purpose, since looking needs rights
+    /// that signing in does not.
+    /// </summary>
+    private bool HasConnected => File.Exists(folder.PathOf(Connection.File));
 
     private async Task RefuseWhileConnectedAsync(CancellationToken cancellation)
     {

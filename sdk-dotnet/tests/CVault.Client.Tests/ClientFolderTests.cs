@@ -12,7 +12,7 @@ public sealed class ClientFolderTests : IDisposable
     public void Dispose() => home.Dispose();
 
     [Fact]
-    public void the_folder_and_its_files_are_for_their_owner_alone()
+    public async Task the_folder_and_its_files_are_for_their_owner_alone()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no file modes.");
 #pragma warning disable CA1416 // of what the line above says
@@ -21,7 +21,7 @@ public sealed class ClientFolderTests : IDisposable
         var folder = home.Folder;
         folder.Write("settings.json", new ThisDevice(Guid.NewGuid(), Guid.NewGuid()));
         new FileLog(folder, TimeProvider.System).LogInformation("a line");
-        folder.LockAsync(TestContext.Current.CancellationToken).Result.Dispose();
+        (await folder.LockAsync(TestContext.Current.CancellationToken)).Dispose();
 
         Assert.Equal(Mine | UnixFileMode.UserExecute, File.GetUnixFileMode(home.Path));
         Assert.Equal(3, Directory.GetFiles(home.Path).Length);

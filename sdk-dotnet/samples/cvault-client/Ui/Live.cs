@@ -19,9 +19,10 @@ public sealed class Live(DemoClient client, FileLog log, TimeProvider time)
     private ConnectionStatus? underWay;
     private string? before, now;
     private bool unreachable;
+    private Failure? unread, failed;
 
-    /// <summary>What went wrong by itself, as when auto-connect failed; gone with the next connect.</summary>
-    public Failure? Problem { get; private set; }
+    /// <summary>What went wrong by itself: the tunnel cannot be read, or auto-connect failed, which the next click clears.</summary>
+    public Failure? Problem => unread ?? failed;
 
     public AddressView Address => new(before, now, client.Settings?.CheckUrl is null
         ? "Set an address check URL in the settings to see your address."
@@ -32,11 +33,13 @@ public sealed class Live(DemoClient client, FileLog log, TimeProvider time)
         if (underWay is { } status) return new ConnectionView(status);
         try
         {
-            return await client.StatusAsync(cancellation);
+            var connection = await client.StatusAsync(cancellation);
+            unread = null;
+            return connection;
         }
-        catch (Exception e) when (e is Sdk.Tunnel.TunnelException)
+        catch (Sdk.Tunnel.TunnelException e)
         {
-            Problem = Failure.Of(e);
+            unread = Failure.Of(e);
             return new ConnectionView(ConnectionStatus.Disconnected);
         }
     }
@@ -98,14 +101,14 @@ public sealed class Live(DemoClient client, FileLog log, TimeProvider time)
         }
         catch (Exception e) when (e is Sdk.CVaultException or Sdk.Tunnel.TunnelException or ClientException)
         {
-            Problem = Failure.Of(e);
-            log.LogWarning("Auto-connect failed: {Code}", Problem.Code);
+            failed = Failure.Of(e);
+            log.LogWarning("Auto-connect failed: {Code}", failed.Code);
         }
     }
 
     private async Task<T> DuringAsync<T>(ConnectionStatus status, Func<Task<T>> work)
     {
-        Problem = null;
+        failed = null;
         underWay = status;
         try
         {

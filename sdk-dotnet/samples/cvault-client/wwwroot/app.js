@@ -47,7 +47,7 @@ function show(name, state) {
   }
   screen.update?.(state);
   const { status, region } = state.connection;
-  const words = { connected: `Connected to ${region}`, connecting: 'Connecting', disconnecting: 'Disconnecting', waiting: 'Waiting for the server', disconnected: 'Disconnected' };
+  const words = { connected: `Connected to ${region}`, connecting: 'Connecting', disconnecting: 'Disconnecting', waiting: 'Waiting for the server', blocked: 'Blocked by the kill switch', disconnected: 'Disconnected' };
   if (state.signed_in) setText(announce, words[status]);
 }
 

@@ -5,6 +5,7 @@ import { bytes, clock, duration, rate } from '../format.js';
 
 const WORDS = {
   connected: 'Connected', connecting: 'Connecting…', disconnecting: 'Disconnecting…', disconnected: 'Disconnected', waiting: 'Waiting for the server',
+  blocked: 'Blocked by the kill switch',
 };
 
 /** Third screen: the connection, its bandwidth, its addresses, its log. */
@@ -54,6 +55,7 @@ export function dashboard({ state, refresh }) {
   let connection = state.connection;
   let working = false;
   let newest = '';
+  let told;
 
   button.addEventListener('click', async () => {
     if (working) return;
@@ -109,6 +111,7 @@ export function dashboard({ state, refresh }) {
     setText(detail, {
       connected: `To ${c.region} by ${c.server}, as ${c.assigned_ip}${since}.`,
       waiting: 'The tunnel is up and the server does not answer yet. It goes on by itself as soon as the server does.',
+      blocked: 'The tunnel is gone and nothing leaves this computer. Disconnect to lift the kill switch.',
       disconnected: 'Your traffic goes out as usual.',
     }[c.status] ?? 'One moment.');
     const off = c.status === 'disconnected' || c.status === 'connecting';
@@ -125,7 +128,10 @@ export function dashboard({ state, refresh }) {
     element,
     update(next) {
       if (!working) paint(next.connection);
-      if (next.problem && !working) problem.show(next.problem);
+      if (!working && next.problem?.message !== told) {
+        told = next.problem?.message;
+        problem.show(next.problem);
+      }
       setText(before, next.address.before ?? 'not known');
       setText(now, next.address.now ?? 'not known');
       setText(addressNote, next.address.note ?? '');
