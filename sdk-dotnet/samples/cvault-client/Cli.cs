@@ -29,7 +29,7 @@ public sealed class Cli(Terminal terminal, string? home = null)
 
             Begin with: configure, register (or login), connect. Or do it all in the browser: ui
 
-            Exit codes: 0 done; 1 the client's own fault; 2 not right as typed; 3 not configured; 4 not signed in;
+            Exit codes: 0 done; 1 the client's own fault; 2 not right as typed, or not now; 3 not configured; 4 not signed in;
             5 the API refused; 6 the API cannot be reached, or cannot do it now; 7 the tunnel failed; 130 interrupted.
 
             All that is kept is in CVAULT_CLIENT_HOME, else in cvault-client in your folder for settings; for you alone.
@@ -75,7 +75,7 @@ public sealed class Cli(Terminal terminal, string? home = null)
 #pragma warning restore CA1031
             {
                 var failure = Failure.Of(e);
-                if (failure.ExitCode != ExitCodes.Usage) log?.LogWarning("{Command}: {Code} {RequestId}", name, failure.Code, failure.RequestId ?? "");
+                if (failure.ExitCode != ExitCodes.Usage) log?.LogWarning("{Command}: {Failure}", name, failure.InShort);
                 return Fail(failure, json);
             }
         });

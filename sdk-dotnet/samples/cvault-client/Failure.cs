@@ -11,7 +11,7 @@ public static class ExitCodes
     /// <summary>A fault of the client itself.</summary>
     public const int Unexpected = 1;
 
-    /// <summary>The command line, or what was typed, is not right.</summary>
+    /// <summary>The command line, or what was typed, is not right, or not now: a connection is there already.</summary>
     public const int Usage = 2;
 
     /// <summary>No API key and URL yet: <c>cvault-client configure</c>.</summary>
@@ -60,6 +60,10 @@ public sealed class ClientException(string code, string message, string? hint = 
 public sealed record Failure(
     string Code, string Message, string? Hint, IReadOnlyDictionary<string, IReadOnlyList<string>>? Errors, string? RequestId, [property: System.Text.Json.Serialization.JsonIgnore] int ExitCode)
 {
+    /// <summary>For the log.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public string InShort => RequestId is null ? Code : $"{Code}, request {RequestId}";
+
     public static Failure Of(Exception exception) => exception switch
     {
         ClientException e => new(e.Code, e.Message, e.Hint, null, null, e.ExitCode),

@@ -92,7 +92,7 @@ public static class UiRoutes
 #pragma warning restore CA1031
         {
             var failure = Failure.Of(e);
-            log.LogWarning("{Path}: {Code} {RequestId}", context.HttpContext.Request.Path, failure.Code, failure.RequestId);
+            if (failure.ExitCode != ExitCodes.Usage) log.LogWarning("{Path}: {Failure}", context.HttpContext.Request.Path.Value, failure.InShort);
             return Results.Json(failure, Json.Options, statusCode: failure.ExitCode == ExitCodes.Unexpected ? 500 : 409);
         }
     }
