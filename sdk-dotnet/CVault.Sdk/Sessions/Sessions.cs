@@ -6,7 +6,7 @@ namespace CVault.Sdk;
 
 /// <summary>
 /// The login of whoever is acted for. A refresh token is good once, so all who need another access token share one refresh,
-/// which none of them can cancel.
+/// which none of them can cancel and which goes by the client's options, not by any one call's.
 /// </summary>
 internal sealed class Sessions(Transport transport, ITokenStore store, string refreshPath)
 {
@@ -47,29 +47,28 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
     }
 
     /// <summary>A token that is good for a while.</summary>
-    public async Task<string> AccessTokenAsync(RequestOptions? options, CancellationToken cancellation)
+    public async Task<string> AccessTokenAsync(CancellationToken cancellation)
     {
         var session = await store.GetAsync(cancellation).ConfigureAwait(false) ?? throw NobodySignedIn();
-        return IsExpiring(session) ? await AnotherTokenAsync(session.AccessToken, options, cancellation).ConfigureAwait(false) : session.AccessToken;
+        return IsExpiring(session) ? await AnotherTokenAsync(session.AccessToken, cancellation).ConfigureAwait(false) : session.AccessToken;
     }
 
     /// <summary>A token in place of one that is no good any more.</summary>
     /// <param name="stale">The one that is no good.</param>
-    /// <param name="options">Of the call that needs it.</param>
     /// <param name="cancellation">Ends the wait, not the refresh.</param>
-    public Task<string> AnotherTokenAsync(string stale, RequestOptions? options, CancellationToken cancellation)
+    public Task<string> AnotherTokenAsync(string stale, CancellationToken cancellation)
     {
         Task<string> shared;
         lock (sync)
         {
             // On another thread: neither the lock nor the caller's synchronization context may hold it up.
-            shared = refresh ??= Task.Run(() => RefreshAsync(stale, options), CancellationToken.None);
+            shared = refresh ??= Task.Run(() => RefreshAsync(stale), CancellationToken.None);
         }
 
         return WaitAsync(shared, cancellation);
     }
 
-    private async Task<string> RefreshAsync(string stale, RequestOptions? options)
+    private async Task<string> RefreshAsync(string stale)
     {
         try
         {
@@ -82,7 +81,7 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
                 tokens = await transport.SendAsync(
                     Call.Post(refreshPath, new RefreshTokenBody(session.RefreshToken), Json.Default.RefreshTokenBody),
                     body => JsonSerializer.Deserialize(body, Json.Default.TokensAnswer) is { AccessToken: not null, RefreshToken: not null } answer ? answer : throw new JsonException("no tokens"),
-                    null, KeyOf(session.RefreshToken), options, CancellationToken.None).ConfigureAwait(false);
+                    null, KeyOf(session.RefreshToken), null, CancellationToken.None).ConfigureAwait(false);
             }
             catch (CVaultException e) when (e.Status is 401 or 403)
             {
