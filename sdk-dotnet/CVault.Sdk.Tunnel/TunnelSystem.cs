@@ -1,4 +1,6 @@
+using CVault.Sdk.Tunnel.Linux;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CVault.Sdk.Tunnel;
 
@@ -7,7 +9,9 @@ internal static class TunnelSystem
     /// <exception cref="TunnelException"><c>NOT_SUPPORTED</c>: neither Linux, macOS nor Windows.</exception>
     public static ITunnelSystem OfThisMachine(ILogger? logger)
     {
-        logger?.LogDebug("no system yet");
+        var log = logger ?? NullLogger.Instance;
+        var runner = new ProcessRunner(log);
+        if (OperatingSystem.IsLinux()) return new LinuxTunnel(runner, new LinuxPaths(), log, () => Environment.IsPrivilegedProcess);
         throw new TunnelException(TunnelErrorCodes.NotSupported, "Tunnels can be brought up on Linux, macOS and Windows.");
     }
 }
