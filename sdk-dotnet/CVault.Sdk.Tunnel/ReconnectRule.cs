@@ -8,8 +8,8 @@ namespace CVault.Sdk.Tunnel;
 /// </summary>
 internal sealed class ReconnectRule(Random random)
 {
-    /// <summary>How long what is sent may stay unanswered. Short, since most programs give up after some seconds.</summary>
-    public static readonly TimeSpan Soon = TimeSpan.FromSeconds(3);
+    /// <summary>How long what is sent may stay unanswered: to be seen at the third look after it. Short, since most programs give up after some seconds.</summary>
+    public static readonly TimeSpan Soon = TimeSpan.FromSeconds(2.5);
 
     /// <summary>Where nobody but the server answers, as with a stream in one direction: longer than its keepalive takes.</summary>
     public static readonly TimeSpan Late = TimeSpan.FromSeconds(12);
