@@ -44,7 +44,13 @@ public sealed class Cli(Terminal terminal, string? home = null)
             return Fail(new Failure("USAGE", "The command line is not right.", $"See: cvault-client {command}--help", null, null, ExitCodes.Usage), arguments.Contains("--json"));
         }
 
-        return await parsed.InvokeAsync(new InvocationConfiguration { Output = terminal.Output, Error = terminal.Error, EnableDefaultExceptionHandler = false }, cancellation);
+        return await parsed.InvokeAsync(
+            new InvocationConfiguration
+            {
+                Output = terminal.Output, Error = terminal.Error, EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = TimeSpan.FromSeconds(30), // after Ctrl-C a connect is taken back, or a connection ended
+            },
+            cancellation);
     }
 
     /// <summary>A command that does this work; whatever it throws becomes words and an exit code.</summary>
