@@ -7,8 +7,10 @@ namespace CVault.Sdk.Tests.Conformance;
 /// <summary>Every case of <c>sdk-conformance.json</c>, which other SDKs pass too.</summary>
 public class ConformanceTests
 {
-    private static readonly Dictionary<string, JsonElement> All = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Repository.Root, "sdk-conformance.json")))
-        .RootElement.GetProperty("cases").EnumerateArray().ToDictionary(c => c.GetProperty("name").GetString()!);
+    private static readonly Dictionary<string, JsonElement> All = new[]
+    {
+        Path.Combine(Repository.Root, "sdk-conformance.json"), Path.Combine(Repository.Sdk, "tests", "CVault.Sdk.Tests", "Conformance", "portal-conformance.json"),
+    }.SelectMany(CasesOf).ToDictionary(c => c.GetProperty("name").GetString()!);
 
     /// <summary>Members by their names in this SDK, whatever they are called on the wire.</summary>
     private static readonly JsonSerializerOptions BySdkName = new()
@@ -29,6 +31,8 @@ public class ConformanceTests
         },
     };
 
+    public static IEnumerable<JsonElement> CasesOf(string path) => JsonDocument.Parse(File.ReadAllBytes(path)).RootElement.GetProperty("cases").EnumerateArray();
+
     public static TheoryData<string> Names() => [.. All.Keys];
 
     [Theory, MemberData(nameof(Names))]
@@ -46,19 +50,13 @@ public class ConformanceTests
             });
         }
 
-        CVaultUserClient client = of.GetProperty("client").GetString() == "server"
-            ? new CVaultServerClient(new CVaultServerOptions { BaseUrl = server.Url, ApiKey = "cvk_test", ApiSecret = "cvs_test", TokenStore = store })
-            : new CVaultClient(new CVaultClientOptions { BaseUrl = server.Url, ApiKey = "cvp_test", TokenStore = store });
         var events = new List<string>();
-        client.Connected += (_, _) => events.Add("connected");
-        client.Disconnected += (_, _) => events.Add("disconnected");
-        client.Error += (_, _) => events.Add("error");
-
+        var call = Client(of.GetProperty("client").GetString()!, server.Url, store, events);
         var background = new List<Task>();
         foreach (var step in of.GetProperty("steps").EnumerateArray())
         {
             if (step.TryGetProperty("when_arrived", out var many)) await server.ArrivedAsync(many.GetInt32(), new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
-            var all = Task.WhenAll(Enumerable.Range(0, step.TryGetProperty("parallel", out var parallel) ? parallel.GetInt32() : 1).Select(_ => StepAsync(client, step)));
+            var all = Task.WhenAll(Enumerable.Range(0, step.TryGetProperty("parallel", out var parallel) ? parallel.GetInt32() : 1).Select(_ => StepAsync(call, step)));
             if (step.TryGetProperty("background", out var behind) && behind.GetBoolean()) background.Add(all);
             else await all;
         }
@@ -69,7 +67,27 @@ public class ConformanceTests
         if (of.TryGetProperty("events", out var raised)) Assert.Equal(raised.EnumerateArray().Select(e => e.GetString()), events);
     }
 
-    private static async Task StepAsync(CVaultUserClient client, JsonElement step)
+    private static Func<string, Args, RequestOptions?, Task<object?>> Client(string kind, Uri url, ITokenStore store, List<string> events)
+    {
+        if (kind == "member")
+        {
+            var member = new CVaultMemberClient(new CVaultMemberOptions { BaseUrl = url, TokenStore = store });
+            return (call, args, options) => Calls.InvokeAsync(member, call, args, options);
+        }
+
+        CVaultUserClient client = kind == "server"
+            ? new CVaultServerClient(new CVaultServerOptions { BaseUrl = url, ApiKey = "cvk_test", ApiSecret = "cvs_test", TokenStore = store })
+            : new CVaultClient(new CVaultClientOptions { BaseUrl = url, ApiKey = "cvp_test", TokenStore = store });
+        client.Connected += (_, _) => events.Add("connected");
+        client.Disconnected += (_, _) => events.Add("disconnected");
+        client.Error += (_, _) =>
+        {
+            lock (events) events.Add("error");
+        };
+        return (call, args, options) => Calls.InvokeAsync(client, call, args, options);
+    }
+
+    private static async Task StepAsync(Func<string, Args, RequestOptions?, Task<object?>> call, JsonElement step)
     {
         RequestOptions? options = step.TryGetProperty("options", out var o)
             ? new RequestOptions
@@ -82,7 +100,7 @@ public class ConformanceTests
         var watch = Stopwatch.StartNew();
         try
         {
-            var result = await Calls.InvokeAsync(client, step.GetProperty("call").GetString()!, step.TryGetProperty("args", out var args) ? args : default, options);
+            var result = await call(step.GetProperty("call").GetString()!, new Args(step.TryGetProperty("args", out var args) ? args : default), options);
             Assert.False(step.TryGetProperty("error", out var missing), $"There should have been {missing}.");
             if (step.TryGetProperty("result", out var expected)) AssertSubset(expected, ToJson(result), step.GetProperty("call").GetString()!);
         }
