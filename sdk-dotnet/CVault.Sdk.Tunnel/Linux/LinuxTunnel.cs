@@ -10,7 +10,7 @@ namespace CVault.Sdk.Tunnel.Linux;
 internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogger logger, Func<bool> isRoot) : ITunnelSystem
 {
     private readonly Routes routes = new(runner);
-    private readonly Dns dns = new(runner, paths, logger);
+    private readonly Resolvers dns = new(runner, paths, logger);
 
     public async Task UpAsync(WireGuardConfig config, TunnelOptions options, CancellationToken cancellation)
     {
@@ -222,7 +222,7 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
         if (IPAddress.TryParse(config.EndpointHost, out var literal)) return new IPEndPoint(literal, config.EndpointPort);
         try
         {
-            var addresses = await System.Net.Dns.GetHostAddressesAsync(config.EndpointHost, cancellation).ConfigureAwait(false);
+            var addresses = await Dns.GetHostAddressesAsync(config.EndpointHost, cancellation).ConfigureAwait(false);
             if (addresses.Length > 0) return new IPEndPoint(addresses[0], config.EndpointPort);
         }
         catch (SocketException e)

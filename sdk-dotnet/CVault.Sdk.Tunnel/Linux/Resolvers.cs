@@ -7,7 +7,7 @@ namespace CVault.Sdk.Tunnel.Linux;
 /// Tells the system of the tunnel's DNS servers, by what manages them: systemd-resolved, else resolvconf(8), else nobody and
 /// so /etc/resolv.conf itself. That file's own content lies beside it meanwhile, where a reboot does not lose it.
 /// </summary>
-internal sealed class Dns(IProcessRunner runner, LinuxPaths paths, ILogger logger)
+internal sealed class Resolvers(IProcessRunner runner, LinuxPaths paths, ILogger logger)
 {
     public DnsWay Way() =>
         // Where resolved keeps the file, it is the one to tell, whatever else is installed.
