@@ -125,7 +125,7 @@ try {
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Keep');
   await look('settings-remove');
   await page.getByRole('button', { name: 'Keep' }).click();
-  await page.getByRole('link', { name: 'About' }).click();
+  await page.getByRole('navigation').getByRole('link', { name: 'About' }).click();
   await heading('About');
   await look('about');
 

@@ -42,7 +42,7 @@ export function dashboard({ state, refresh }) {
           h('div', {}, h('dt', {}, 'Address before'), before),
           h('div', {}, h('dt', {}, 'Address now'), now)),
         addressNote),
-      h('section.card', { 'aria-labelledby': 'bandwidth-title' },
+      h('section.card.bandwidth', { 'aria-labelledby': 'bandwidth-title' },
         h('h2', { id: 'bandwidth-title' }, 'Bandwidth'),
         h('.rates', {},
           h('p', {}, h('span.key.down', { 'aria-hidden': 'true' }), 'Received', down),
@@ -89,8 +89,8 @@ export function dashboard({ state, refresh }) {
       if (!known || (s.available && !known.available) || (s.available === known.available && s.load < known.load)) best.set(s.region, s);
     }
     const options = [...best.values()].sort((a, b) => a.region.localeCompare(b.region)).map((s) =>
-      h('option', { value: s.region, disabled: !s.available }, `${s.region} - ${s.available ? `${s.load} % full` : 'not available'}${s.simulated ? ', simulated' : ''}`));
-    region.replaceChildren(h('option', { value: '' }, 'Wherever there is most room'), ...options);
+      h('option', { value: s.region, disabled: !s.available }, `${s.region} · ${s.available ? `${s.load} % full` : 'not available'}${s.simulated ? ', simulated' : ''}`));
+    region.replaceChildren(h('option', { value: '' }, 'Automatic'), ...options);
     region.value = best.has(chosen) ? chosen : '';
     setText(regionNote, servers.some((s) => s.simulated) ? 'These servers are simulated: nothing can connect to them.' : '');
   }
