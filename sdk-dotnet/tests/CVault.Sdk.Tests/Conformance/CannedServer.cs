@@ -137,7 +137,7 @@ internal sealed class CannedServer : IAsyncDisposable
     private static bool Same(string a, string b) =>
         a == b || (b.Contains('T', StringComparison.Ordinal) && DateTimeOffset.TryParse(a, out var one) && DateTimeOffset.TryParse(b, out var other) && one == other);
 
-    private static async Task WriteAsync(JsonElement answer, HttpContext http)
+    public static async Task WriteAsync(JsonElement answer, HttpContext http)
     {
         if (answer.TryGetProperty("delay_ms", out var delay))
         {

@@ -7,7 +7,7 @@ namespace CVault.Sdk.Tests.Conformance;
 /// <summary>Every case of <c>sdk-conformance.json</c>, which other SDKs pass too.</summary>
 public class ConformanceTests
 {
-    private static readonly Dictionary<string, JsonElement> All = new[]
+    public static readonly Dictionary<string, JsonElement> All = new[]
     {
         Path.Combine(Repository.Root, "sdk-conformance.json"), Path.Combine(Repository.Sdk, "tests", "CVault.Sdk.Tests", "Conformance", "portal-conformance.json"),
     }.SelectMany(CasesOf).ToDictionary(c => c.GetProperty("name").GetString()!);
@@ -31,7 +31,7 @@ public class ConformanceTests
         },
     };
 
-    public static IEnumerable<JsonElement> CasesOf(string path) => JsonDocument.Parse(File.ReadAllBytes(path)).RootElement.GetProperty("cases").EnumerateArray();
+    private static IEnumerable<JsonElement> CasesOf(string path) => JsonDocument.Parse(File.ReadAllBytes(path)).RootElement.GetProperty("cases").EnumerateArray();
 
     public static TheoryData<string> Names() => [.. All.Keys];
 
