@@ -16,7 +16,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     private readonly TimeProvider time;
     private readonly CancellationTokenSource ended = new();
     private Task watch = Task.CompletedTask;
-    private DateTimeOffset? lastHandshake;
+    private Reading? answered; // the last reading with a handshake in it
     private TunnelState last;
     private int left; // 1: taken down or left up, and watched no more
 
@@ -98,7 +98,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     /// <exception cref="TunnelException"><c>NOT_PERMITTED</c>, <c>TOOLS_MISSING</c>, <c>COMMAND_FAILED</c>, <c>TIMEOUT</c>.</exception>
     public async Task<TunnelStatus> StatusAsync(CancellationToken cancellation = default)
     {
-        var reading = await system.ReadAsync(InterfaceName, cancellation).ConfigureAwait(false);
+        var reading = await ReadAsync(cancellation).ConfigureAwait(false);
         return Status(reading, await system.HasKillSwitchAsync(InterfaceName, cancellation).ConfigureAwait(false));
     }
 
@@ -132,21 +132,24 @@ public sealed class WireGuardTunnel : IAsyncDisposable
         if (Interlocked.Exchange(ref left, 1) == 0) await DownAsync().ConfigureAwait(false);
     }
 
-    private TunnelStatus Status(Reading? reading, bool killSwitch)
+    private async Task<Reading?> ReadAsync(CancellationToken cancellation)
     {
+        var reading = await system.ReadAsync(InterfaceName, cancellation).ConfigureAwait(false);
         // A renewed session has no handshake yet; the one before it is still the last there was.
-        if (reading?.LastHandshake is { } handshake) lastHandshake = handshake;
-        return new TunnelStatus
-        {
-            InterfaceName = InterfaceName,
-            State = StateOf(reading, time.GetUtcNow()),
-            LastHandshake = lastHandshake,
-            RxBytes = reading?.RxBytes ?? 0,
-            TxBytes = reading?.TxBytes ?? 0,
-            Endpoint = reading?.Endpoint,
-            KillSwitch = killSwitch,
-        };
+        if (reading is { LastHandshake: not null }) answered = reading;
+        return reading;
     }
+
+    private TunnelStatus Status(Reading? reading, bool killSwitch) => new()
+    {
+        InterfaceName = InterfaceName,
+        State = StateOf(reading, time.GetUtcNow()),
+        LastHandshake = answered?.LastHandshake,
+        RxBytes = reading?.RxBytes ?? 0,
+        TxBytes = reading?.TxBytes ?? 0,
+        Endpoint = reading?.Endpoint,
+        KillSwitch = killSwitch,
+    };
 
     internal static TunnelState StateOf(Reading? reading, DateTimeOffset now) =>
         reading is null ? TunnelState.Down
@@ -159,7 +162,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     private async Task FirstHandshakeAsync(TimeSpan within, WireGuardConfig config, CancellationToken cancellation)
     {
         var start = time.GetTimestamp();
-        while ((await system.ReadAsync(InterfaceName, cancellation).ConfigureAwait(false))?.LastHandshake is null)
+        while ((await ReadAsync(cancellation).ConfigureAwait(false))?.LastHandshake is null)
         {
             if (time.GetElapsedTime(start) > within)
                 throw new TunnelException(TunnelErrorCodes.Timeout,
@@ -214,12 +217,12 @@ public sealed class WireGuardTunnel : IAsyncDisposable
 
     private async Task LookAsync(ReconnectRule rule)
     {
-        var reading = await system.ReadAsync(InterfaceName, ended.Token).ConfigureAwait(false);
+        var reading = await ReadAsync(ended.Token).ConfigureAwait(false);
         if (reading is not null && rule.MustRenew(reading, time.GetUtcNow()))
         {
             logger.LogInformation("{Interface}: what is sent stays unanswered; asking the server for a new session", InterfaceName);
             await system.RenewAsync(InterfaceName, ended.Token).ConfigureAwait(false);
-            reading = await system.ReadAsync(InterfaceName, ended.Token).ConfigureAwait(false);
+            reading = await ReadAsync(ended.Token).ConfigureAwait(false);
         }
 
         var state = StateOf(reading, time.GetUtcNow());

@@ -23,14 +23,14 @@ internal abstract class ConfigFileTunnel(IProcessRunner runner, ILogger logger, 
         if (File.Exists(path) && LinkOf(options.InterfaceName) is not null) throw new TunnelException(TunnelErrorCodes.AlreadyUp, $"The tunnel {options.InterfaceName} is there already. Adopt it with FindAsync, take it down, or choose another name.");
         try
         {
-            File.Delete(path); // of a tunnel that a reboot ended
+            if (File.Exists(path)) File.Delete(path); // of a tunnel that a reboot ended
             write(path, config.ToQuickConf(options.UseDns));
             await StartAsync(path, cancellation).ConfigureAwait(false);
             logger.LogInformation("{Interface}: made, to {Endpoint}", options.InterfaceName, config.EndpointHost);
         }
         catch (Exception e) when (e is TunnelException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
-            File.Delete(path); // what the program began, it takes back itself
+            if (File.Exists(path)) File.Delete(path); // what the program began, it takes back itself
             if (e is IOException or UnauthorizedAccessException) throw new TunnelException(TunnelErrorCodes.CommandFailed, e.Message, e);
             throw;
         }
