@@ -32,6 +32,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     /// </summary>
     public event EventHandler<TunnelStatus>? StatusChanged;
 
+#pragma warning disable RS0026 // A text or a config: no later overload can stand between the two.
     /// <summary>Brings a tunnel up and waits for the server's first handshake.</summary>
     /// <param name="config">The config's text, as the API hands it out.</param>
     /// <param name="options">Null for the defaults.</param>
@@ -47,6 +48,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     /// <inheritdoc cref="UpAsync(string, TunnelOptions?, CancellationToken)"/>
     public static Task<WireGuardTunnel> UpAsync(WireGuardConfig config, TunnelOptions? options = null, CancellationToken cancellation = default) =>
         UpAsync(TunnelSystem.OfThisMachine(options?.Logger), TimeProvider.System, config, options ?? new TunnelOptions(), cancellation);
+#pragma warning restore RS0026
 
     /// <summary>
     /// Adopts a tunnel that is there, or what is left of one: after a crash of the program that brought it up, or from
@@ -68,12 +70,12 @@ public sealed class WireGuardTunnel : IAsyncDisposable
             throw new TunnelException(TunnelErrorCodes.ConfigInvalid, "The config has no private key: the device brought its own. Put it in with WithPrivateKey.");
         var stoodBefore = await system.HasKillSwitchAsync(options.InterfaceName, cancellation).ConfigureAwait(false);
         var tunnel = new WireGuardTunnel(system, options.InterfaceName, options.Logger, time);
+        await system.UpAsync(config, options, cancellation).ConfigureAwait(false);
         try
         {
-            await system.UpAsync(config, options, cancellation).ConfigureAwait(false);
             if (options.HandshakeTimeout > TimeSpan.Zero) await tunnel.FirstHandshakeAsync(options.HandshakeTimeout, config, cancellation).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is not TunnelException { Code: TunnelErrorCodes.AlreadyUp })
+        catch
         {
             await tunnel.TakeBackAsync(keepKillSwitch: stoodBefore).ConfigureAwait(false);
             throw;
@@ -203,8 +205,9 @@ public sealed class WireGuardTunnel : IAsyncDisposable
                 {
                     await LookAsync(rule).ConfigureAwait(false);
                 }
-                catch (TunnelException e)
+                catch (Exception e) when (e is not OperationCanceledException)
                 {
+                    // The next look may go better; a watch that ended would be missed by nobody until it is needed.
                     logger.LogWarning("{Interface}: could not be read: {Reason}", InterfaceName, e.Message);
                 }
             }
@@ -238,10 +241,9 @@ public sealed class WireGuardTunnel : IAsyncDisposable
         {
             StatusChanged?.Invoke(this, status);
         }
-#pragma warning disable CA1031 // Whatever a handler throws is its own affair.
         catch (Exception e)
-#pragma warning restore CA1031
         {
+            // Whatever a handler throws is its own affair.
             logger.LogWarning(e, "{Interface}: a handler of StatusChanged threw", InterfaceName);
         }
     }

@@ -172,7 +172,7 @@ public sealed class TunnelTests(Stack stack, ITestOutputHelper output)
             for f in -4 -6; do ip $f rule; ip $f route show table all | grep -v fe80 | grep -v 'ff00::/8'; done
             ip -o link | cut -d: -f2; ip -o address | grep -v fe80 | awk '{print $2,$4}'
             nft list ruleset; cat /etc/resolv.conf; ls -A /etc | grep resolv; cat /proc/sys/net/ipv4/conf/all/src_valid_mark
-            ls /run/wireguard /run/cvault 2>/dev/null | grep -vE '\.lock$|^/run|^$'; true
+            ls /run/wireguard /run/cvault 2>/dev/null | grep -vE '^lock$|^/run|^$'; true
             """;
         return (await Stack.OnAsync(client.Name, ["sh", "-c", commands])).Text;
     }
