@@ -5,7 +5,7 @@ namespace CVault.Sdk.Tunnel;
 /// <summary>What this machine's operating system does for a tunnel, each by its own tools.</summary>
 internal interface ITunnelSystem
 {
-    /// <summary>Brings everything up but waits for no handshake. What was done stays when it throws: <see cref="DownAsync"/> undoes it.</summary>
+    /// <summary>Brings everything up but waits for no handshake. Takes back what it did when it throws.</summary>
     Task UpAsync(WireGuardConfig config, TunnelOptions options, CancellationToken cancellation);
 
     /// <summary>The interface's counters now; null when there is none.</summary>

@@ -16,7 +16,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     private readonly TimeProvider time;
     private readonly CancellationTokenSource ended = new();
     private Task watch = Task.CompletedTask;
-    private DateTimeOffset? lastHandshake;
+    private Reading? answered; // the last reading with a handshake in it
     private TunnelState last;
     private int left; // 1: taken down or left up, and watched no more
 
@@ -32,6 +32,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     /// </summary>
     public event EventHandler<TunnelStatus>? StatusChanged;
 
+#pragma warning disable RS0026 // A text or a config: no later overload can stand between the two.
     /// <summary>Brings a tunnel up and waits for the server's first handshake.</summary>
     /// <param name="config">The config's text, as the API hands it out.</param>
     /// <param name="options">Null for the defaults.</param>
@@ -47,6 +48,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     /// <inheritdoc cref="UpAsync(string, TunnelOptions?, CancellationToken)"/>
     public static Task<WireGuardTunnel> UpAsync(WireGuardConfig config, TunnelOptions? options = null, CancellationToken cancellation = default) =>
         UpAsync(TunnelSystem.OfThisMachine(options?.Logger), TimeProvider.System, config, options ?? new TunnelOptions(), cancellation);
+#pragma warning restore RS0026
 
     /// <summary>
     /// Adopts a tunnel that is there, or what is left of one: after a crash of the program that brought it up, or from
@@ -68,12 +70,12 @@ public sealed class WireGuardTunnel : IAsyncDisposable
             throw new TunnelException(TunnelErrorCodes.ConfigInvalid, "The config has no private key: the device brought its own. Put it in with WithPrivateKey.");
         var stoodBefore = await system.HasKillSwitchAsync(options.InterfaceName, cancellation).ConfigureAwait(false);
         var tunnel = new WireGuardTunnel(system, options.InterfaceName, options.Logger, time);
+        await system.UpAsync(config, options, cancellation).ConfigureAwait(false);
         try
         {
-            await system.UpAsync(config, options, cancellation).ConfigureAwait(false);
             if (options.HandshakeTimeout > TimeSpan.Zero) await tunnel.FirstHandshakeAsync(options.HandshakeTimeout, config, cancellation).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is not TunnelException { Code: TunnelErrorCodes.AlreadyUp })
+        catch
         {
             await tunnel.TakeBackAsync(keepKillSwitch: stoodBefore).ConfigureAwait(false);
             throw;
@@ -98,7 +100,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     /// <exception cref="TunnelException"><c>NOT_PERMITTED</c>, <c>TOOLS_MISSING</c>, <c>COMMAND_FAILED</c>, <c>TIMEOUT</c>.</exception>
     public async Task<TunnelStatus> StatusAsync(CancellationToken cancellation = default)
     {
-        var reading = await system.ReadAsync(InterfaceName, cancellation).ConfigureAwait(false);
+        var reading = await ReadAsync(cancellation).ConfigureAwait(false);
         return Status(reading, await system.HasKillSwitchAsync(InterfaceName, cancellation).ConfigureAwait(false));
     }
 
@@ -132,21 +134,24 @@ public sealed class WireGuardTunnel : IAsyncDisposable
         if (Interlocked.Exchange(ref left, 1) == 0) await DownAsync().ConfigureAwait(false);
     }
 
-    private TunnelStatus Status(Reading? reading, bool killSwitch)
+    private async Task<Reading?> ReadAsync(CancellationToken cancellation)
     {
+        var reading = await system.ReadAsync(InterfaceName, cancellation).ConfigureAwait(false);
         // A renewed session has no handshake yet; the one before it is still the last there was.
-        if (reading?.LastHandshake is { } handshake) lastHandshake = handshake;
-        return new TunnelStatus
-        {
-            InterfaceName = InterfaceName,
-            State = StateOf(reading, time.GetUtcNow()),
-            LastHandshake = lastHandshake,
-            RxBytes = reading?.RxBytes ?? 0,
-            TxBytes = reading?.TxBytes ?? 0,
-            Endpoint = reading?.Endpoint,
-            KillSwitch = killSwitch,
-        };
+        if (reading is { LastHandshake: not null }) answered = reading;
+        return reading;
     }
+
+    private TunnelStatus Status(Reading? reading, bool killSwitch) => new()
+    {
+        InterfaceName = InterfaceName,
+        State = StateOf(reading, time.GetUtcNow()),
+        LastHandshake = answered?.LastHandshake,
+        RxBytes = reading?.RxBytes ?? 0,
+        TxBytes = reading?.TxBytes ?? 0,
+        Endpoint = reading?.Endpoint,
+        KillSwitch = killSwitch,
+    };
 
     internal static TunnelState StateOf(Reading? reading, DateTimeOffset now) =>
         reading is null ? TunnelState.Down
@@ -159,7 +164,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     private async Task FirstHandshakeAsync(TimeSpan within, WireGuardConfig config, CancellationToken cancellation)
     {
         var start = time.GetTimestamp();
-        while ((await system.ReadAsync(InterfaceName, cancellation).ConfigureAwait(false))?.LastHandshake is null)
+        while ((await ReadAsync(cancellation).ConfigureAwait(false))?.LastHandshake is null)
         {
             if (time.GetElapsedTime(start) > within)
                 throw new TunnelException(TunnelErrorCodes.Timeout,
@@ -200,8 +205,9 @@ public sealed class WireGuardTunnel : IAsyncDisposable
                 {
                     await LookAsync(rule).ConfigureAwait(false);
                 }
-                catch (TunnelException e)
+                catch (Exception e) when (e is not OperationCanceledException)
                 {
+                    // The next look may go better; a watch that ended would be missed by nobody until it is needed.
                     logger.LogWarning("{Interface}: could not be read: {Reason}", InterfaceName, e.Message);
                 }
             }
@@ -214,12 +220,12 @@ public sealed class WireGuardTunnel : IAsyncDisposable
 
     private async Task LookAsync(ReconnectRule rule)
     {
-        var reading = await system.ReadAsync(InterfaceName, ended.Token).ConfigureAwait(false);
+        var reading = await ReadAsync(ended.Token).ConfigureAwait(false);
         if (reading is not null && rule.MustRenew(reading, time.GetUtcNow()))
         {
             logger.LogInformation("{Interface}: what is sent stays unanswered; asking the server for a new session", InterfaceName);
             await system.RenewAsync(InterfaceName, ended.Token).ConfigureAwait(false);
-            reading = await system.ReadAsync(InterfaceName, ended.Token).ConfigureAwait(false);
+            reading = await ReadAsync(ended.Token).ConfigureAwait(false);
         }
 
         var state = StateOf(reading, time.GetUtcNow());
@@ -235,10 +241,9 @@ public sealed class WireGuardTunnel : IAsyncDisposable
         {
             StatusChanged?.Invoke(this, status);
         }
-#pragma warning disable CA1031 // Whatever a handler throws is its own affair.
         catch (Exception e)
-#pragma warning restore CA1031
         {
+            // Whatever a handler throws is its own affair.
             logger.LogWarning(e, "{Interface}: a handler of StatusChanged threw", InterfaceName);
         }
     }

@@ -23,14 +23,16 @@ internal abstract class ConfigFileTunnel(IProcessRunner runner, ILogger logger, 
         if (File.Exists(path) && LinkOf(options.InterfaceName) is not null) throw new TunnelException(TunnelErrorCodes.AlreadyUp, $"The tunnel {options.InterfaceName} is there already. Adopt it with FindAsync, take it down, or choose another name.");
         try
         {
-            File.Delete(path); // of a tunnel that a reboot ended
+            if (File.Exists(path)) File.Delete(path); // of a tunnel that a reboot ended
             write(path, config.ToQuickConf(options.UseDns));
             await StartAsync(path, cancellation).ConfigureAwait(false);
             logger.LogInformation("{Interface}: made, to {Endpoint}", options.InterfaceName, config.EndpointHost);
         }
         catch (Exception e) when (e is TunnelException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
-            File.Delete(path); // what the program began, it takes back itself
+            // What the system's program began it takes back by itself, unless it was stopped.
+            if (LinkOf(options.InterfaceName) is not null) await TryStopAsync(path, options.InterfaceName).ConfigureAwait(false);
+            if (File.Exists(path)) File.Delete(path);
             if (e is IOException or UnauthorizedAccessException) throw new TunnelException(TunnelErrorCodes.CommandFailed, e.Message, e);
             throw;
         }
@@ -80,6 +82,18 @@ internal abstract class ConfigFileTunnel(IProcessRunner runner, ILogger logger, 
 
     /// <summary>The system's own name of the interface; null when there is none.</summary>
     protected abstract string? LinkOf(string interfaceName);
+
+    private async Task TryStopAsync(string path, string interfaceName)
+    {
+        try
+        {
+            await StopAsync(path, interfaceName, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (TunnelException e)
+        {
+            logger.LogDebug("{Interface}: nothing to take back: {Reason}", interfaceName, e.Message);
+        }
+    }
 
     private string PathOf(string interfaceName) => Path.Combine(folder, interfaceName + ".conf");
 

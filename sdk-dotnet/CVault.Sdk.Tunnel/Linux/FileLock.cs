@@ -2,7 +2,7 @@ using System.Runtime.Versioning;
 
 namespace CVault.Sdk.Tunnel.Linux;
 
-/// <summary>One program at a time changes a tunnel. The kernel lets go of it with the process, however that ends.</summary>
+/// <summary>One program at a time changes the machine's tunnels. The kernel lets go of it with the process, however that ends.</summary>
 [SupportedOSPlatform("linux")]
 internal static class FileLock
 {
@@ -20,7 +20,7 @@ internal static class FileLock
             }
             catch (IOException e)
             {
-                if (waited > Most) throw new TunnelException(TunnelErrorCodes.Timeout, "Another program is changing this tunnel and does not end. Try again.", e);
+                if (waited > Most) throw new TunnelException(TunnelErrorCodes.Timeout, "Another program is changing a tunnel and does not end. Try again.", e);
                 await Task.Delay(50, cancellation).ConfigureAwait(false);
             }
         }

@@ -4,7 +4,7 @@ namespace CVault.Sdk.Tunnel.Linux;
 internal sealed record LinuxPaths(string Run = "/run/cvault", string Etc = "/etc", string Proc = "/proc")
 {
     public string State(string interfaceName) => Path.Combine(Run, interfaceName + ".json");
-    public string Lock(string interfaceName) => Path.Combine(Run, interfaceName + ".lock");
+    public string Lock => Path.Combine(Run, "lock");
     public string ResolvConf => Path.Combine(Etc, "resolv.conf");
     public string ResolvConfBefore(string interfaceName) => Path.Combine(Etc, "resolv.conf.cvault-" + interfaceName);
     public string SrcValidMark => Path.Combine(Proc, "sys/net/ipv4/conf/all/src_valid_mark");

@@ -16,7 +16,7 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
     {
         Require();
         var name = options.InterfaceName;
-        using var _ = await FileLock.TakeAsync(paths.Lock(name), cancellation).ConfigureAwait(false);
+        using var _ = await FileLock.TakeAsync(paths.Lock, cancellation).ConfigureAwait(false);
         if (paths.HasLink(name)) throw new TunnelException(TunnelErrorCodes.AlreadyUp, $"The interface {name} is there already. Adopt it with FindAsync, take it down, or choose another name.");
         var stoodBefore = await HasKillSwitchAsync(name, cancellation).ConfigureAwait(false);
         try
@@ -70,7 +70,7 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
     public async Task<Reading?> ReadAsync(string interfaceName, CancellationToken cancellation)
     {
         Require();
-        using var _ = await FileLock.TakeAsync(paths.Lock(interfaceName), cancellation).ConfigureAwait(false);
+        using var _ = await FileLock.TakeAsync(paths.Lock, cancellation).ConfigureAwait(false);
         if (!paths.HasLink(interfaceName)) return null;
         var state = await LinuxState.ReadAsync(paths.State(interfaceName), cancellation).ConfigureAwait(false);
         return await Wg.PeerAsync(runner, interfaceName, cancellation).ConfigureAwait(false) is { } peer
@@ -80,11 +80,11 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
 
     public async Task RenewAsync(string interfaceName, CancellationToken cancellation)
     {
-        using var _ = await FileLock.TakeAsync(paths.Lock(interfaceName), cancellation).ConfigureAwait(false);
+        using var _ = await FileLock.TakeAsync(paths.Lock, cancellation).ConfigureAwait(false);
         if (!paths.HasLink(interfaceName)
             || await LinuxState.ReadAsync(paths.State(interfaceName), cancellation).ConfigureAwait(false) is not { } state
             || await Wg.PeerAsync(runner, interfaceName, cancellation).ConfigureAwait(false) is not { } peer) return;
-        await Wg.RenewAsync(runner, interfaceName, peer, IPEndPoint.Parse(state.Endpoint), cancellation).ConfigureAwait(false);
+        await Wg.RenewAsync(runner, interfaceName, peer, IPEndPoint.TryParse(state.Endpoint, out var endpoint) ? endpoint : null, cancellation).ConfigureAwait(false);
         state = state with { RxBefore = state.RxBefore + peer.RxBytes, TxBefore = state.TxBefore + peer.TxBytes };
         await state.WriteAsync(paths.State(interfaceName), CancellationToken.None).ConfigureAwait(false);
     }
@@ -92,7 +92,7 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
     public async Task DownAsync(string interfaceName, bool keepKillSwitch, CancellationToken cancellation)
     {
         Require();
-        using var _ = await FileLock.TakeAsync(paths.Lock(interfaceName), cancellation).ConfigureAwait(false);
+        using var _ = await FileLock.TakeAsync(paths.Lock, cancellation).ConfigureAwait(false);
         await CleanAsync(interfaceName, keepKillSwitch, cancellation).ConfigureAwait(false);
         logger.LogInformation("{Interface}: taken down{KillSwitch}", interfaceName, keepKillSwitch ? ", the kill switch stays" : "");
     }

@@ -135,6 +135,7 @@ public sealed class LinuxTunnelTests : IDisposable
     {
         await UpAsync(new TunnelOptions { KillSwitch = true });
         runner.Answer("nft list table inet " + Kill, "table");
+        runner.Ran.Clear();
         await tunnel.DownAsync("cvault0", keepKillSwitch: true, default);
         Assert.DoesNotContain(runner.Ran, r => r.Input == Firewall.Remove(Kill));
         Assert.True(await tunnel.ExistsAsync("cvault0", default));
@@ -151,6 +152,7 @@ public sealed class LinuxTunnelTests : IDisposable
     {
         await UpAsync(new TunnelOptions { KillSwitch = true });
         runner.Fail("ip link delete", "busy");
+        runner.Ran.Clear();
         await Assert.ThrowsAsync<TunnelException>(() => tunnel.DownAsync("cvault0", keepKillSwitch: false, default));
         Assert.DoesNotContain(runner.Ran, r => r.Input == Firewall.Remove(Kill));
     }
