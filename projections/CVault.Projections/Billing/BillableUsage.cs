@@ -41,11 +41,17 @@ public sealed class BillableUsage : IBillableUsage, IAsyncDisposable
         try
         {
             var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellation);
-            // Before the transaction has seen anything: who would make these tables anew has done it by then, or waits.
-            await using (var hold = new NpgsqlCommand($"lock table {TableNames.Live[UsageModel.Days]}, {TableNames.Live[UsageModel.Months]}, {TableNames.Live[UsageModel.Sessions]} in access share mode", connection, transaction)) await hold.ExecuteNonQueryAsync(cancellation);
-            await using (var wall = new NpgsqlCommand(TenantWall.CallFor(tenant.ToString()), connection, transaction)) await wall.ExecuteNonQueryAsync(cancellation);
-            await using var command = new NpgsqlCommand($"select position, state from {ReadModelRow.Models} where name = 'usage'", connection, transaction);
-            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            // In one exchange. The lock is first, before the transaction has seen anything: who would make these tables anew has done it by then, or waits.
+            await using var batch = new NpgsqlBatch(connection, transaction)
+            {
+                BatchCommands =
+                {
+                    new($"lock table {TableNames.Live[UsageModel.Sessions]}, {TableNames.Live[UsageModel.Days]}, {TableNames.Live[UsageModel.Months]} in access share mode"),
+                    new(TenantWall.CallFor(tenant.ToString())),
+                    new($"select position, state from {ReadModelRow.Models} where name = 'usage'"),
+                },
+            };
+            await using var reader = await batch.ExecuteReaderAsync(cancellation);
             if (!await reader.ReadAsync(cancellation) || reader.GetString(1) != ReadModelRow.Running) throw new UsageBehindException();
             var through = reader.GetInt64(0);
             if (through < least) throw new UsageBehindException();
@@ -79,6 +85,8 @@ public sealed class BillableUsage : IBillableUsage, IAsyncDisposable
         command.Parameters.Add(new() { Value = Month.At(from) });
         command.Parameters.Add(new() { Value = Month.At(until) });
         command.Parameters.Add(new() { Value = now });
+        // Planning takes longer than the look itself.
+        await command.PrepareAsync(cancellation);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         var uses = new List<Use>();
         while (await reader.ReadAsync(cancellation))

@@ -16,7 +16,7 @@ namespace CVault.Projections.Billing;
 public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database, BillingRules rules, Seller seller, TimeProvider time, ILogger<CloseMonths> logger) : BackgroundService
 {
     private static readonly TimeSpan Look = TimeSpan.FromMinutes(1), Patience = TimeSpan.FromSeconds(30);
-    private const int Chunk = 500, AtOnce = 2;
+    private const int Chunk = 500, AtOnce = 4;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
