@@ -104,10 +104,10 @@ try {
   await page.getByRole('button', { name: 'Connect', exact: true }).click();
   await until('status', '^Connecting…$');
   await until('status', '^Connected$');
-  await page.getByText(`To ${it.region} by`).waitFor(wait);
+  await page.locator('.connection').getByText(`To ${it.region} by`).waitFor(wait);
   assert.match(await page.locator('#announce').textContent(), /Connected to/);
   if (it.address) await until('address-now', `^${it.address.replaceAll('.', '\\.')}$`);
-  await page.getByText('Kill switch on').waitFor(wait);
+  await page.locator('.shield').waitFor(wait);
   await until('totals', '[1-9]\\d* .*received');
   await page.waitForTimeout(6000); // for the chart to have something to show
   await look('connected');
