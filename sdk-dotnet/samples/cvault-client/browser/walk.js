@@ -97,7 +97,7 @@ try {
   await page.getByLabel('Kill switch').focus();
   await page.keyboard.press('Space');
   await page.waitForFunction(() => document.getElementById('kill_switch').checked, null, wait);
-  await page.getByRole('link', { name: 'Dashboard' }).click();
+  await page.getByRole('link', { name: 'Dashboard', exact: true }).click();
 
   await page.getByRole('option', { name: new RegExp(`^${it.region} `) }).waitFor({ ...wait, state: 'attached' });
   await page.getByLabel('Region').selectOption(it.region);
@@ -129,7 +129,7 @@ try {
   await heading('About');
   await look('about');
 
-  await page.getByRole('link', { name: 'Dashboard' }).click();
+  await page.getByRole('link', { name: 'Dashboard', exact: true }).click();
   await page.getByRole('button', { name: 'Disconnect' }).click();
   await until('status', '^Disconnected$');
   await page.getByText('Disconnected', { exact: true }).first().waitFor(wait);
