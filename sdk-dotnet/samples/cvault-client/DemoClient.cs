@@ -78,7 +78,7 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
         return await WithApiAsync(async api =>
         {
             var result = await api.Auth.RegisterAsync(e, p, cancellationToken: cancellation);
-            log.LogInformation(result.Status == "verification_sent" ? "Registered; a mail with a code is on its way" : "Registered and signed in");
+            log.LogInformation("Registered, {Outcome}", result.Status == "verification_sent" ? "a mail with a code is on its way" : "signed in");
             return result;
         }, cancellation);
     }

@@ -97,17 +97,17 @@ try {
   await page.getByLabel('Kill switch').focus();
   await page.keyboard.press('Space');
   await page.waitForFunction(() => document.getElementById('kill_switch').checked, null, wait);
-  await page.getByRole('link', { name: 'Dashboard' }).click();
+  await page.getByRole('link', { name: 'Dashboard', exact: true }).click();
 
   await page.getByRole('option', { name: new RegExp(`^${it.region} `) }).waitFor({ ...wait, state: 'attached' });
   await page.getByLabel('Region').selectOption(it.region);
   await page.getByRole('button', { name: 'Connect', exact: true }).click();
   await until('status', '^Connecting…$');
   await until('status', '^Connected$');
-  await page.getByText(`To ${it.region} by`).waitFor(wait);
+  await page.locator('.connection').getByText(`To ${it.region} by`).waitFor(wait);
   assert.match(await page.locator('#announce').textContent(), /Connected to/);
   if (it.address) await until('address-now', `^${it.address.replaceAll('.', '\\.')}$`);
-  await page.getByText('Kill switch on').waitFor(wait);
+  await page.locator('.shield').waitFor(wait);
   await until('totals', '[1-9]\\d* .*received');
   await page.waitForTimeout(6000); // for the chart to have something to show
   await look('connected');
@@ -129,7 +129,7 @@ try {
   await heading('About');
   await look('about');
 
-  await page.getByRole('link', { name: 'Dashboard' }).click();
+  await page.getByRole('link', { name: 'Dashboard', exact: true }).click();
   await page.getByRole('button', { name: 'Disconnect' }).click();
   await until('status', '^Disconnected$');
   await page.getByText('Disconnected', { exact: true }).first().waitFor(wait);
