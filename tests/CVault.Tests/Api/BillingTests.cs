@@ -223,7 +223,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     [Fact]
     public async Task who_does_not_pay_is_suspended_when_the_grace_is_over_and_back_when_the_payment_is_booked()
     {
-        var (tenant, owner) = await stack.SignUpAsync();
+        var (tenant, owner) = await SignUpAsync();
         (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
         // As if it had been issued two months ago: nobody was reminded of it yet, so that comes first.
         await CloseAsync(tenant, Now, DateTimeOffset.UtcNow.AddDays(-60));
@@ -248,7 +248,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         await Task.Delay(TimeSpan.FromSeconds(12));
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Is(HttpStatusCode.OK);
 
-        var (other, otherOwner) = await stack.SignUpAsync();
+        var (other, otherOwner) = await SignUpAsync();
         await SuspendForMoneyAsync(other, otherOwner);
         var payments = $"/admin/tenants/{other.Id}/invoices/{Invoice.IdOf(Guid.Parse(other.Id), Now)}/payments";
         (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
@@ -264,7 +264,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     [Fact]
     public async Task what_the_operator_suspends_no_payment_brings_back()
     {
-        var (tenant, owner) = await stack.SignUpAsync();
+        var (tenant, owner) = await SignUpAsync();
         await SuspendForMoneyAsync(tenant, owner);
         (await stack.LogInMemberAsync(owner.Email)).Is(HttpStatusCode.OK);
         (await AsOperatorAsync(HttpMethod.Delete, "/admin/tenants/" + tenant.Id)).Is(HttpStatusCode.OK);
@@ -368,6 +368,14 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         Assert.InRange(kills, 2, 100);
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/export?cursor=abc")).IsProblem(400, "VALIDATION_FAILED");
         (await AsOperatorAsync(HttpMethod.Get, "/admin/billing/export?format=csv&limit=5")).Is(HttpStatusCode.OK);
+    }
+
+    /// <summary>With a limit that does not mind being asked all the time.</summary>
+    private async Task<(TestTenant Tenant, TestMember Owner)> SignUpAsync()
+    {
+        var (tenant, owner) = await stack.SignUpAsync();
+        (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { requests_per_minute = 100_000 })).Is(HttpStatusCode.OK);
+        return (tenant, owner);
     }
 
     /// <summary>As if the tenant had been reminded of its invoice twice, long ago.</summary>
