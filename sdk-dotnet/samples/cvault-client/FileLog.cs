@@ -32,8 +32,8 @@ public sealed class FileLog(ClientFolder folder, TimeProvider time) : ILoggerPro
         lock (writing) Append(line);
     }
 
-    /// <summary>The last lines, oldest first.</summary>
-    public IReadOnlyList<LogLine> Read(int lines)
+    /// <summary>The last lines of at least this level, oldest first.</summary>
+    public IReadOnlyList<LogLine> Read(int lines, LogLevel least = LogLevel.Trace)
     {
         var found = new List<LogLine>();
         foreach (var path in new[] { Path + ".1", Path })
@@ -42,7 +42,7 @@ public sealed class FileLog(ClientFolder folder, TimeProvider time) : ILoggerPro
             using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
             while (reader.ReadLine() is { } text)
             {
-                if (Parse(text) is { } line) found.Add(line);
+                if (Parse(text) is { } line && line.Level >= least) found.Add(line);
             }
         }
 

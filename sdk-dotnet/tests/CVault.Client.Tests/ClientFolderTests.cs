@@ -64,4 +64,15 @@ public sealed class ClientFolderTests : IDisposable
         Assert.Equal("Failed at connect (InvalidOperationException)", Assert.Single(log.Read(10)).Text);
         Assert.Empty(home.FilesWith("canary"));
     }
+
+    [Fact]
+    public void the_last_lines_of_a_level_are_found_behind_any_number_of_lesser_ones()
+    {
+        var log = new FileLog(home.Folder, TimeProvider.System);
+        log.LogWarning("the one");
+        for (var i = 0; i < 20; i++) log.LogInformation("a line");
+
+        Assert.Equal("the one", Assert.Single(log.Read(5, LogLevel.Warning)).Text);
+        Assert.Equal(5, log.Read(5).Count);
+    }
 }

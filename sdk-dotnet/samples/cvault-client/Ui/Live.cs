@@ -19,14 +19,15 @@ public sealed class Live(DemoClient client, FileLog log, TimeProvider time)
     private ConnectionStatus? underWay;
     private string? before, now;
     private bool unreachable;
+    private volatile bool stale = true; // the way out may have changed since the address was seen
     private Failure? unread, failed;
 
     /// <summary>What went wrong by itself: the tunnel cannot be read, or auto-connect failed, which the next click clears.</summary>
     public Failure? Problem => unread ?? failed;
 
-    public AddressView Address => new(before, now, client.Settings?.CheckUrl is null
-        ? "Set an address check URL in the settings to see your address."
-        : unreachable ? "The page that tells your address does not answer now." : null);
+    public AddressView Address => client.Settings?.CheckUrl is null
+        ? new(before, now, "Set an address check URL in the settings to see your address.")
+        : new(before, now ?? "checking…", unreachable ? "The page that tells your address does not answer now." : null);
 
     public async Task<ConnectionView> ConnectionAsync(CancellationToken cancellation)
     {
@@ -70,7 +71,7 @@ public sealed class Live(DemoClient client, FileLog log, TimeProvider time)
                 var status = (await ConnectionAsync(cancellation)).Status;
                 if (status is ConnectionStatus.Connecting or ConnectionStatus.Disconnecting) continue;
                 var url = client.Settings?.CheckUrl;
-                if ((status, url) == seen && time.GetUtcNow() < due) continue;
+                if (!stale && (status, url) == seen && time.GetUtcNow() < due) continue;
                 seen = (status, url);
                 await CheckAsync(status, url, cancellation);
                 due = time.GetUtcNow() + (unreachable ? Soon : Rested);
@@ -84,7 +85,15 @@ public sealed class Live(DemoClient client, FileLog log, TimeProvider time)
 
     private async Task CheckAsync(ConnectionStatus status, Uri? url, CancellationToken cancellation)
     {
+        stale = false;
         var address = url is null ? null : await AddressCheck.AskAsync(url, cancellation);
+        // An answer that came over a tunnel that is no more, or from before one that now is: the next beat asks again.
+        if (stale || (await ConnectionAsync(cancellation)).Status != status)
+        {
+            stale = true;
+            return;
+        }
+
         unreachable = url is not null && address is null;
         now = unreachable ? "not reachable" : address;
         if (status == ConnectionStatus.Disconnected) before = now;
@@ -116,6 +125,7 @@ public sealed class Live(DemoClient client, FileLog log, TimeProvider time)
         }
         finally
         {
+            (now, stale) = (null, true);
             underWay = null;
         }
     }

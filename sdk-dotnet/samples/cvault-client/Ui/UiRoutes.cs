@@ -54,7 +54,7 @@ public static class UiRoutes
 
         ui.MapGet("/servers", async (CancellationToken cancellation) => Ok(new { Servers = await client.ServersAsync(cancellation) }));
         ui.MapGet("/devices", async (CancellationToken cancellation) => Ok(new { Devices = await client.DevicesAsync(cancellation) }));
-        ui.MapGet("/logs", () => Ok(new { Lines = log.Read(100).Where(l => l.Level >= LogLevel.Information) }));
+        ui.MapGet("/logs", () => Ok(new { Lines = log.Read(100, LogLevel.Information) }));
 
         ui.MapPost("/configure", (ConfigureBody body, CancellationToken cancellation) => DoneAsync(client.ConfigureAsync(body.ApiUrl, body.ApiKey, body.CheckUrl, cancellation)));
         ui.MapPost("/register", async (SignInBody body, CancellationToken cancellation) => Ok(new { (await client.RegisterAsync(body.Email, body.Password, cancellation)).Status }));
