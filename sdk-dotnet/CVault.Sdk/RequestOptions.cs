@@ -10,7 +10,7 @@ public sealed class RequestOptions
     public int? MaxRetries { get; set; }
 
     /// <summary>
-    /// The <c>Idempotency-Key</c> of a POST, at most 255 characters; absent: a new UUID. Whoever repeats a call with the same key
+    /// The <c>Idempotency-Key</c> of a POST, at most 255 characters of ASCII without spaces; absent: a new UUID. Whoever repeats a call with the same key
     /// within 24 hours is answered as the first time, and nothing is done again.
     /// </summary>
     public string? IdempotencyKey { get; set; }

@@ -44,7 +44,7 @@ internal sealed class Api
         try
         {
             // The same in each attempt, also in the one after a refresh: whatever comes of it is done once.
-            var key = call.Method == HttpMethod.Post ? options?.IdempotencyKey ?? Guid.NewGuid().ToString() : null;
+            var key = call.Method == HttpMethod.Post ? KeyOf(options) : null;
             if (!call.NeedsToken) return await transport.SendAsync(call, read, null, key, options, cancellation).ConfigureAwait(false);
             var token = await sessions.AccessTokenAsync(cancellation).ConfigureAwait(false);
             try
@@ -93,7 +93,7 @@ internal sealed class Api
             if (session is null) return;
             var end = call(session);
             var token = end.NeedsToken ? await sessions.AccessTokenAsync(cancellation).ConfigureAwait(false) : null;
-            await transport.SendAsync(end, body => body, token, options?.IdempotencyKey ?? Guid.NewGuid().ToString(), options, cancellation).ConfigureAwait(false);
+            await transport.SendAsync(end, body => body, token, KeyOf(options), options, cancellation).ConfigureAwait(false);
         }
         catch (CVaultException)
         {
@@ -103,5 +103,11 @@ internal sealed class Api
         {
             await sessions.ClearAsync().ConfigureAwait(false);
         }
+    }
+
+    private static string KeyOf(RequestOptions? options)
+    {
+        if (options?.IdempotencyKey is not { } key) return Guid.NewGuid().ToString();
+        return key.Length is > 0 and <= 255 && key.All(c => c is > ' ' and <= '~') ? key : throw new ArgumentException("IdempotencyKey is 1 to 255 characters of ASCII, without spaces.", nameof(options));
     }
 }

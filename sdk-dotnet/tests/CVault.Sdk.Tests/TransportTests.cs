@@ -28,6 +28,13 @@ public class TransportTests
         Assert.Throws<ArgumentException>(() => new CVaultClient(new CVaultClientOptions { BaseUrl = url, ApiKey = "cvp_test", UserAgent = "a\r\nX-Evil: 1" }));
     }
 
+    [Theory, InlineData(""), InlineData("a b"), InlineData("a\r\nX-Evil: 1"), InlineData("ü")]
+    public async Task An_idempotency_key_that_no_header_can_hold_is_refused_here(string key)
+    {
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = new Uri("https://api.example.com") });
+        await Assert.ThrowsAsync<ArgumentException>(() => cvault.Auth.ForgotPasswordAsync("ada@example.com", new RequestOptions { IdempotencyKey = key }));
+    }
+
     [Fact]
     public async Task A_path_in_the_address_stays_before_the_calls()
     {

@@ -21,7 +21,8 @@ internal sealed class CannedServer : IAsyncDisposable
     private readonly List<string> faults = [];
     private readonly Lock sync = new();
     private readonly SemaphoreSlim arrivals = new(0);
-    private Dictionary<string, string> before = [], last = [];
+    private readonly List<Dictionary<string, string>> headersOf = [];
+    private Dictionary<string, string> last = [];
     private int at, alike, arrived;
 
     private CannedServer(WebApplication app, JsonElement[] exchanges)
@@ -80,7 +81,8 @@ internal sealed class CannedServer : IAsyncDisposable
             if (++alike == (exchange.TryGetProperty("times", out var times) ? times.GetInt32() : 1))
             {
                 whole[at].SetResult();
-                (at, alike, before) = (at + 1, 0, last);
+                (at, alike) = (at + 1, 0);
+                headersOf.Add(last);
             }
 
             arrived++;
@@ -101,12 +103,13 @@ internal sealed class CannedServer : IAsyncDisposable
             foreach (var header in wanted.EnumerateObject())
             {
                 var value = headers.GetValueOrDefault(header.Name, "");
-                var earlier = before.GetValueOrDefault(header.Name, "");
+                var earlier = headersOf.LastOrDefault()?.GetValueOrDefault(header.Name) ?? "";
                 var good = header.Value.GetString() switch
                 {
                     "*" => value.Length > 0,
                     "same" => value.Length > 0 && value == earlier,
                     "new" => value.Length > 0 && value != earlier,
+                    ['s', 'a', 'm', 'e', ' ', .. var place] => value.Length > 0 && value == headersOf[int.Parse(place)].GetValueOrDefault(header.Name, ""),
                     var exact => value == exact,
                 };
                 if (!good) faults.Add($"{what}: header {header.Name} is \"{value}\", not {header.Value}");
