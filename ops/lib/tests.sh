@@ -51,7 +51,7 @@ build_solution() {
 }
 
 # Each a program of tests of its own; those of a running API find it by CVAULT_URL.
-SDK_PROJECTS=("$ROOT"/sdk-dotnet/tests/{CVault.Sdk.Tests/CVault.Sdk.Tests,CVault.Sdk.Tunnel.Tests/CVault.Sdk.Tunnel.Tests,CVault.Client.Tests/CVault.Client.Tests}.csproj)
+SDK_PROJECTS=("$ROOT"/sdk-dotnet/tests/{CVault.Sdk.Tests/CVault.Sdk.Tests,CVault.Sdk.Tests.NetStandard/CVault.Sdk.Tests.NetStandard,CVault.Sdk.Tunnel.Tests/CVault.Sdk.Tunnel.Tests,CVault.Client.Tests/CVault.Client.Tests}.csproj)
 
 # any_test FILTER...: is there one to run? (The runner ends with 8 when there is none.)
 any_test() {
