@@ -1,0 +1,149 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+
+namespace CVault.Sdk;
+
+/// <summary>
+/// The login of whoever is acted for. A refresh token is good once, so all who need another access token share one refresh,
+/// which none of them can cancel and which goes by the client's options, not by any one call's.
+/// </summary>
+internal sealed class Sessions(Transport transport, ITokenStore store, string refreshPath)
+{
+    /// <summary>A token that expires sooner is renewed before it is used.</summary>
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(30);
+
+    /// <summary>Held while the store is changed, and never while the API is asked.</summary>
+    private readonly SemaphoreSlim writing = new(1, 1);
+    private readonly object sync = new();
+    private Task<string>? refresh;
+
+    public Task<CVaultSession?> GetAsync(CancellationToken cancellation) => store.GetAsync(cancellation).AsTask();
+
+    public async Task SetAsync(TokensAnswer tokens, CancellationToken cancellation)
+    {
+        await writing.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            await store.SetAsync(SessionOf(tokens), cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            writing.Release();
+        }
+    }
+
+    public async Task ClearAsync()
+    {
+        await writing.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            await store.ClearAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            writing.Release();
+        }
+    }
+
+    /// <summary>A token that is good for a while.</summary>
+    public async Task<string> AccessTokenAsync(CancellationToken cancellation)
+    {
+        var session = await store.GetAsync(cancellation).ConfigureAwait(false) ?? throw NobodySignedIn();
+        return IsExpiring(session) ? await AnotherTokenAsync(session.AccessToken, cancellation).ConfigureAwait(false) : session.AccessToken;
+    }
+
+    /// <summary>A token in place of one that is no good any more.</summary>
+    /// <param name="stale">The one that is no good.</param>
+    /// <param name="cancellation">Ends the wait, not the refresh.</param>
+    public Task<string> AnotherTokenAsync(string stale, CancellationToken cancellation)
+    {
+        Task<string> shared;
+        lock (sync)
+        {
+            // On another thread: neither the lock nor the caller's synchronization context may hold it up.
+            shared = refresh ??= Task.Run(() => RefreshAsync(stale), CancellationToken.None);
+        }
+
+        return WaitAsync(shared, cancellation);
+    }
+
+    private async Task<string> RefreshAsync(string stale)
+    {
+        try
+        {
+            // It may have been renewed since the caller looked, here or by another process.
+            var session = await store.GetAsync().ConfigureAwait(false) ?? throw NobodySignedIn();
+            if (session.AccessToken != stale && !IsExpiring(session)) return session.AccessToken;
+            TokensAnswer tokens;
+            try
+            {
+                tokens = await transport.SendAsync(
+                    Call.Post(refreshPath, new RefreshTokenBody(session.RefreshToken), Json.Default.RefreshTokenBody),
+                    body => JsonSerializer.Deserialize(body, Json.Default.TokensAnswer) is { AccessToken: not null, RefreshToken: not null } answer ? answer : throw new JsonException("no tokens"),
+                    null, KeyOf(session.RefreshToken), null, CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (CVaultException e) when (e.Status is 401 or 403)
+            {
+                if (await ReplaceAsync(session, null).ConfigureAwait(false) is { } other) return other.AccessToken;
+                throw;
+            }
+
+            return (await ReplaceAsync(session, SessionOf(tokens)).ConfigureAwait(false))?.AccessToken ?? throw NobodySignedIn();
+        }
+        finally
+        {
+            lock (sync) refresh = null;
+        }
+    }
+
+    /// <summary>Puts a login in the place of another, or of nothing, unless somebody signed in or out meanwhile.</summary>
+    /// <returns>The login that is kept now.</returns>
+    private async Task<CVaultSession?> ReplaceAsync(CVaultSession old, CVaultSession? next)
+    {
+        await writing.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            var current = await store.GetAsync().ConfigureAwait(false);
+            if (current?.RefreshToken != old.RefreshToken) return current;
+            if (next is null) await store.ClearAsync().ConfigureAwait(false);
+            else await store.SetAsync(next).ConfigureAwait(false);
+            return next;
+        }
+        finally
+        {
+            writing.Release();
+        }
+    }
+
+    /// <summary>
+    /// The idempotency key of the one refresh that a token is good for: whoever asks again, after a lost answer or in another
+    /// process, gets the same answer.
+    /// </summary>
+    private static string KeyOf(string refreshToken)
+    {
+        using var sha = SHA256.Create();
+        return "refresh-" + BitConverter.ToString(sha.ComputeHash(Encoding.UTF8.GetBytes(refreshToken))).Replace("-", "");
+    }
+
+    private static CVaultSession SessionOf(TokensAnswer tokens) => new()
+    {
+        UserId = tokens.UserId ?? tokens.MemberId ?? default, AccessToken = tokens.AccessToken!, RefreshToken = tokens.RefreshToken ?? "",
+        ExpiresAt = DateTimeOffset.UtcNow.AddSeconds(tokens.ExpiresIn),
+    };
+
+    private static bool IsExpiring(CVaultSession session) => session.ExpiresAt - DateTimeOffset.UtcNow <= Margin;
+
+    private static CVaultException NobodySignedIn() => new(CVaultErrorCodes.Unauthenticated, "Nobody is signed in.");
+
+    private static async Task<string> WaitAsync(Task<string> shared, CancellationToken cancellation)
+    {
+        var cancelled = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using (cancellation.Register(() => cancelled.TrySetResult(true)))
+        {
+            if (await Task.WhenAny(shared, cancelled.Task).ConfigureAwait(false) != shared) cancellation.ThrowIfCancellationRequested();
+        }
+
+        return await shared.ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,3 @@
+using CVault.Client;
+
+return await new Cli(Terminal.OfThisProcess()).RunAsync(args);

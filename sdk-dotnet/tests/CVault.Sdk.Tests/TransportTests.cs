@@ -1,0 +1,152 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+
+namespace CVault.Sdk.Tests;
+
+/// <summary>What the conformance list cannot say of requests: options that are refused, cancelling, logs, clients of one's own.</summary>
+public class TransportTests
+{
+    [Theory]
+    [InlineData("http://api.example.com"), InlineData("ftp://localhost"), InlineData("https://user:secret@api.example.com"), InlineData("https://api.example.com/?a=b"), InlineData("http://127.0.0.1.example.com")]
+    public void An_address_that_would_give_keys_away_is_refused(string url) =>
+        Assert.Throws<ArgumentException>(() => new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = new Uri(url) }));
+
+    [Theory]
+    [InlineData("https://api.example.com"), InlineData("https://api.example.com/vpn/"), InlineData("http://localhost:8080"), InlineData("http://127.9.9.9"), InlineData("http://[::1]:8080")]
+    public void Others_are_taken(string url) => Assert.NotNull(new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = new Uri(url) }));
+
+    [Fact]
+    public void What_is_missing_is_named_and_nothing_secret_with_it()
+    {
+        var url = new Uri("https://api.example.com");
+        Assert.Contains("ApiKey", Assert.Throws<ArgumentException>(() => new CVaultClient(new CVaultClientOptions { BaseUrl = url })).Message, StringComparison.Ordinal);
+        Assert.Contains("BaseUrl", Assert.Throws<ArgumentException>(() => new CVaultMemberClient(new CVaultMemberOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("ApiSecret", Assert.Throws<ArgumentException>(() => new CVaultServerClient(new CVaultServerOptions { BaseUrl = url, ApiKey = "cvk_test" })).Message, StringComparison.Ordinal);
+        var odd = Assert.Throws<ArgumentException>(() => new CVaultServerClient(new CVaultServerOptions { BaseUrl = url, ApiKey = "cvk_test", ApiSecret = "canary\r\nX-Evil: 1" }));
+        Assert.DoesNotContain("canary", odd.ToString(), StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => new CVaultClient(new CVaultClientOptions { BaseUrl = url, ApiKey = "cvp_test", UserAgent = "a\r\nX-Evil: 1" }));
+    }
+
+    [Theory, InlineData(""), InlineData("a b"), InlineData("a\r\nX-Evil: 1"), InlineData("ü")]
+    public async Task An_idempotency_key_that_no_header_can_hold_is_refused_here(string key)
+    {
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = new Uri("https://api.example.com") });
+        await Assert.ThrowsAsync<ArgumentException>(() => cvault.Auth.ForgotPasswordAsync("ada@example.com", new RequestOptions { IdempotencyKey = key }));
+    }
+
+    [Fact]
+    public async Task A_path_in_the_address_stays_before_the_calls()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = new Uri(server.Url, "/behind/a/proxy"), MaxRetries = 0 });
+        await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync());
+        Assert.Equal(["GET /behind/a/proxy/api/v1/servers"], server.Requests);
+    }
+
+    [Fact]
+    public async Task Cancelling_ends_a_call_and_a_wait_as_the_caller_asked()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        var arrived = new TaskCompletionSource();
+        server.First = async http =>
+        {
+            arrived.TrySetResult();
+            await Task.Delay(TimeSpan.FromSeconds(30), http.RequestAborted);
+            return true;
+        };
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url });
+        var errors = 0;
+        cvault.Error += (_, _) => errors++;
+        using var cancel = new CancellationTokenSource();
+        var call = cvault.Servers.ListAsync(cancellationToken: cancel.Token);
+        await arrived.Task;
+        await cancel.CancelAsync();
+        Assert.Equal(cancel.Token, (await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call)).CancellationToken);
+
+        server.First = http =>
+        {
+            http.Response.StatusCode = 503;
+            http.Response.Headers.RetryAfter = "30";
+            return Task.FromResult(true);
+        };
+        using var later = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cvault.Servers.ListAsync(cancellationToken: later.Token));
+        Assert.Equal(0, errors);
+    }
+
+    [Fact]
+    public async Task A_client_of_ones_own_is_used_and_its_timeout_is_one()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        server.First = async http =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(30), http.RequestAborted);
+            return true;
+        };
+        using var mine = new HttpClient { Timeout = TimeSpan.FromMilliseconds(200) };
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url, HttpClient = mine, MaxRetries = 0 });
+        var error = await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync());
+        Assert.Equal((CVaultErrorCodes.NetworkError, 0, true), (error.Code, error.Status, error.TimedOut));
+    }
+
+    [Fact]
+    public async Task Nobody_there_is_a_network_error()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var port = ((IPEndPoint)taken.LocalEndpoint).Port;
+        taken.Stop();
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = new Uri($"http://127.0.0.1:{port}"), MaxRetries = 1 });
+        var error = await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync());
+        Assert.Equal((CVaultErrorCodes.NetworkError, 0, false), (error.Code, error.Status, error.TimedOut));
+    }
+
+    [Fact]
+    public async Task The_log_has_attempts_and_paths_and_no_query()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        var log = new ConcurrentQueue<CVaultLogEntry>();
+        var failed = false;
+        var agents = new ConcurrentQueue<string>();
+        server.First = http =>
+        {
+            agents.Enqueue(http.Request.Headers.UserAgent.ToString());
+            http.Response.Headers["X-Request-Id"] = "req-7";
+            if (failed) return Task.FromResult(false);
+            failed = true;
+            http.Response.StatusCode = 503;
+            http.Response.Headers.RetryAfter = "0";
+            return Task.FromResult(true);
+        };
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url, Log = log.Enqueue, UserAgent = "MyApp/1.2" });
+        await cvault.Servers.ListAsync(cursor: "canary");
+        Assert.Equal([("GET", "/api/v1/servers", 1, 503, "req-7"), ("GET", "/api/v1/servers", 2, 200, "req-7")], log.Select(e => (e.Method, e.Path, e.Attempt, e.Status, e.RequestId!)));
+        Assert.All(log, entry => Assert.DoesNotContain("canary", entry.ToString(), StringComparison.Ordinal));
+        Assert.All(agents, agent => Assert.Matches(@"^cvault-sdk-dotnet/0\.1\.0 MyApp/1\.2$", agent));
+    }
+
+    [Fact]
+    public async Task Reading_a_list_asks_for_no_more_than_is_read_and_can_be_cancelled()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        server.First = async http =>
+        {
+            await Conformance.CannedServer.WriteAsync(System.Text.Json.JsonDocument.Parse("""{"status":200,"body":{"servers":[{"region":"a"},{"region":"b"}],"next_cursor":"more"}}""").RootElement, http);
+            return true;
+        };
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url });
+        var read = 0;
+        await foreach (var one in cvault.Servers.ListAllAsync())
+        {
+            if (++read == 3) break;
+        }
+
+        Assert.Equal(2, server.Requests.Count);
+        using var cancel = new CancellationTokenSource();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var one in cvault.Servers.ListAllAsync().WithCancellation(cancel.Token)) await cancel.CancelAsync();
+        });
+    }
+}

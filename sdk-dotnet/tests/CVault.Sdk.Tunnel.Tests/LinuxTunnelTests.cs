@@ -1,0 +1,222 @@
+using CVault.Sdk.Tunnel.Linux;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace CVault.Sdk.Tunnel.Tests;
+
+/// <summary>What is run on Linux, in what order, and what undoes it. That it works is shown in the lab.</summary>
+public sealed class LinuxTunnelTests : IDisposable
+{
+    private const string Kill = "cvault-kill-cvault0";
+    private readonly string folder = Directory.CreateTempSubdirectory("cvault-tunnel-").FullName;
+    private readonly FakeRunner runner = new();
+    private readonly LinuxPaths paths;
+    private readonly LinuxTunnel tunnel;
+    private bool isRoot = true;
+
+    public LinuxTunnelTests()
+    {
+        paths = new LinuxPaths(Path.Combine(folder, "run"), Path.Combine(folder, "etc"), Path.Combine(folder, "proc"));
+        Directory.CreateDirectory(paths.Etc);
+        Directory.CreateDirectory(Path.GetDirectoryName(paths.DisableIPv6("cvault0"))!);
+        Directory.CreateDirectory(Path.GetDirectoryName(paths.SrcValidMark)!);
+        Directory.CreateDirectory(Path.Combine(paths.Proc, "net"));
+        File.WriteAllText(paths.DisableIPv6("cvault0"), "0\n");
+        File.WriteAllText(paths.SrcValidMark, "0\n");
+        File.WriteAllText(paths.ResolvConf, "nameserver 192.0.2.53\n");
+        Links();
+        runner.Missing.Add("resolvconf");
+        runner.Missing.Add("resolvectl");
+        runner.Fail("nft list table inet " + Kill, "No such file or directory");
+        // The interface comes and goes with the commands.
+        runner.Answers.Insert(0, ("ip link add", () => { Links("cvault0"); return new ProcessResult(0, "", ""); }));
+        runner.Answers.Insert(0, ("ip link delete", () => { Links(); return new ProcessResult(0, "", ""); }));
+        tunnel = new LinuxTunnel(runner, paths, NullLogger.Instance, () => isRoot);
+    }
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task the_kill_switch_stands_before_anything_else_and_goes_last()
+    {
+        await UpAsync(new TunnelOptions { KillSwitch = true });
+        var commands = runner.Commands.ToList();
+        var switched = runner.Ran.ToList().FindIndex(r => r.Input?.Contains($"table inet {Kill} {{", StringComparison.Ordinal) == true);
+        Assert.InRange(switched, 0, commands.IndexOf("ip link add dev cvault0 type wireguard") - 1);
+
+        runner.Ran.Clear();
+        await tunnel.DownAsync("cvault0", keepKillSwitch: false, default);
+        Assert.Equal(Firewall.Remove(Kill), runner.Ran.Last().Input);
+        Assert.Contains("ip link delete dev cvault0", runner.Commands);
+        Assert.False(await tunnel.ExistsAsync("cvault0", default));
+        Assert.Equal("nameserver 192.0.2.53\n", await File.ReadAllTextAsync(paths.ResolvConf));
+        Assert.Equal("0", await File.ReadAllTextAsync(paths.SrcValidMark));
+    }
+
+    [Fact]
+    public async Task everything_is_made_as_wg_quick_makes_it()
+    {
+        await UpAsync();
+        Assert.Equal(
+            [
+                "ip link add dev cvault0 type wireguard",
+                "wg setconf cvault0 /dev/stdin",
+                "ip -4 address add 10.8.0.2/32 dev cvault0",
+                "ip -6 address add fd8c:7a11:1::2/128 dev cvault0",
+                "ip link set mtu 1420 up dev cvault0",
+                "nft -f -",
+                "ip -4 route replace 0.0.0.0/0 dev cvault0 table 53000",
+                "ip -4 rule add pref 30000 table main suppress_prefixlength 0",
+                "ip -4 rule add pref 30001 not fwmark 53000 table 53000",
+                "ip -6 route replace ::/0 dev cvault0 table 53000",
+                "ip -6 rule add pref 30000 table main suppress_prefixlength 0",
+                "ip -6 rule add pref 30001 not fwmark 53000 table 53000",
+            ],
+            runner.Commands.SkipWhile(c => !c.StartsWith("ip link add", StringComparison.Ordinal)));
+        Assert.Equal("1", await File.ReadAllTextAsync(paths.SrcValidMark));
+        Assert.EndsWith("\nnameserver 198.51.100.2\n", await File.ReadAllTextAsync(paths.ResolvConf), StringComparison.Ordinal);
+        Assert.DoesNotContain(runner.Ran, r => r.Input?.Contains(Kill + " {", StringComparison.Ordinal) == true);
+    }
+
+    [Fact]
+    public async Task secrets_go_by_standard_input_alone_and_are_in_no_file()
+    {
+        await UpAsync(new TunnelOptions { KillSwitch = true });
+        runner.Answer("wg show cvault0 dump", Dump(handshake: 1_700_000_000, 500, 700));
+        await tunnel.RenewAsync("cvault0", default);
+        // FakeRunner looks at every argument.
+        Assert.Equal(2, runner.Ran.Count(r => r.Input?.Contains(Samples.PresharedKey, StringComparison.Ordinal) == true));
+        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)) Samples.HasNoSecret(await File.ReadAllTextAsync(file));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(paths.State("cvault0")));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(paths.Run));
+    }
+
+    [Fact]
+    public async Task a_new_session_keeps_the_counts()
+    {
+        await UpAsync();
+        runner.Answer("wg show cvault0 dump", Dump(1_700_000_000, 500, 700));
+        await tunnel.RenewAsync("cvault0", default);
+        Assert.Contains($"wg set cvault0 peer {Samples.PublicKey} remove peer {Samples.PublicKey} preshared-key /dev/stdin endpoint 203.0.113.7:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0,::/0", runner.Commands);
+        runner.Answer("wg show cvault0 dump", Dump(0, 92, 148));
+        var reading = (await tunnel.ReadAsync("cvault0", default))!;
+        Assert.Equal((592, 848), (reading.RxBytes, reading.TxBytes));
+        Assert.Null(reading.LastHandshake);
+    }
+
+    [Theory]
+    [InlineData("ip link add")]
+    [InlineData("wg setconf")]
+    [InlineData("ip -4 address add")]
+    [InlineData("ip -6 rule add pref 30001")]
+    public async Task what_fails_is_taken_back(string command)
+    {
+        runner.Fail(command, "RTNETLINK answers: canary");
+        var e = await Assert.ThrowsAsync<TunnelException>(() => UpAsync(new TunnelOptions { KillSwitch = true }));
+        Assert.Equal(TunnelErrorCodes.CommandFailed, e.Code);
+        Assert.Contains("canary", e.Message, StringComparison.Ordinal);
+        Assert.False(paths.HasLink("cvault0"));
+        Assert.Equal(Firewall.Remove(Kill), runner.Ran.Last().Input);
+        Assert.False(File.Exists(paths.State("cvault0")));
+        Assert.Equal("nameserver 192.0.2.53\n", await File.ReadAllTextAsync(paths.ResolvConf));
+    }
+
+    [Fact]
+    public async Task a_kill_switch_that_stood_before_a_failure_stands_after_it()
+    {
+        runner.Answer("nft list table inet " + Kill, "table");
+        runner.Fail("wg setconf", "no");
+        await Assert.ThrowsAsync<TunnelException>(() => UpAsync(new TunnelOptions { KillSwitch = true }));
+        Assert.DoesNotContain(runner.Ran, r => r.Input == Firewall.Remove(Kill));
+        Assert.True(await tunnel.ExistsAsync("cvault0", default));
+    }
+
+    [Fact]
+    public async Task between_two_tunnels_the_kill_switch_can_stay()
+    {
+        await UpAsync(new TunnelOptions { KillSwitch = true });
+        runner.Answer("nft list table inet " + Kill, "table");
+        runner.Ran.Clear();
+        await tunnel.DownAsync("cvault0", keepKillSwitch: true, default);
+        Assert.DoesNotContain(runner.Ran, r => r.Input == Firewall.Remove(Kill));
+        Assert.True(await tunnel.ExistsAsync("cvault0", default));
+        Assert.Null(await tunnel.ReadAsync("cvault0", default));
+
+        // The next one without it removes it, once it is up.
+        runner.Ran.Clear();
+        await UpAsync();
+        Assert.Equal(Firewall.Remove(Kill), runner.Ran.Last().Input);
+    }
+
+    [Fact]
+    public async Task a_kill_switch_stays_where_the_rest_could_not_be_undone()
+    {
+        await UpAsync(new TunnelOptions { KillSwitch = true });
+        runner.Fail("ip link delete", "busy");
+        runner.Ran.Clear();
+        await Assert.ThrowsAsync<TunnelException>(() => tunnel.DownAsync("cvault0", keepKillSwitch: false, default));
+        Assert.DoesNotContain(runner.Ran, r => r.Input == Firewall.Remove(Kill));
+    }
+
+    [Fact]
+    public async Task where_the_kernel_has_no_wireguard_another_program_runs_it_apart_from_this_one()
+    {
+        runner.Answers.Insert(0, ("ip link add", () => { Links("cvault0"); return new ProcessResult(2, "", "Error: Unknown device type."); }));
+        await UpAsync();
+        Assert.Contains("setsid /usr/bin/wireguard-go cvault0", runner.Commands);
+        await tunnel.DownAsync("cvault0", false, default);
+
+        runner.Missing.Add("wireguard-go");
+        Links();
+        var e = await Assert.ThrowsAsync<TunnelException>(() => UpAsync());
+        Assert.Equal(TunnelErrorCodes.ToolsMissing, e.Code);
+        Assert.Contains("wireguard-go", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task a_machine_without_ipv6_gets_a_tunnel_without_it()
+    {
+        File.Delete(paths.DisableIPv6("cvault0"));
+        await UpAsync();
+        Assert.DoesNotContain(runner.Commands, c => c.StartsWith("ip -6 address", StringComparison.Ordinal) || c.StartsWith("ip -6 rule add", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task networks_of_a_split_tunnel_go_into_the_main_table()
+    {
+        await tunnel.UpAsync(WireGuardConfig.Parse(Samples.With("AllowedIPs", "AllowedIPs = 10.8.0.0/16")), new TunnelOptions(), default);
+        Assert.Contains("ip -4 route replace 10.8.0.0/16 dev cvault0", runner.Commands);
+        Assert.DoesNotContain(runner.Commands, c => c.Contains("rule add", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task another_s_interface_is_left_alone()
+    {
+        Links("cvault0");
+        Assert.Equal(TunnelErrorCodes.AlreadyUp, (await Assert.ThrowsAsync<TunnelException>(() => UpAsync())).Code);
+        Assert.All(runner.Commands, c => Assert.StartsWith("nft list", c, StringComparison.Ordinal));
+        Assert.False(await tunnel.ExistsAsync("cvault0", default));
+    }
+
+    [Fact]
+    public async Task who_may_not_and_what_is_missing_is_told_at_once()
+    {
+        runner.Missing.Add("wg");
+        var missing = await Assert.ThrowsAsync<TunnelException>(() => UpAsync());
+        Assert.Equal(TunnelErrorCodes.ToolsMissing, missing.Code);
+        Assert.Contains("wireguard-tools", missing.Message, StringComparison.Ordinal);
+        isRoot = false;
+        Assert.Equal(TunnelErrorCodes.NotPermitted, (await Assert.ThrowsAsync<TunnelException>(() => UpAsync())).Code);
+        runner.Missing.Clear();
+        isRoot = true;
+        runner.Fail("ip link add", "RTNETLINK answers: Operation not permitted");
+        Assert.Equal(TunnelErrorCodes.NotPermitted, (await Assert.ThrowsAsync<TunnelException>(() => UpAsync())).Code);
+    }
+
+    private Task UpAsync(TunnelOptions? options = null) => tunnel.UpAsync(WireGuardConfig.Parse(Samples.Config), options ?? new TunnelOptions(), default);
+
+    private void Links(params string[] names) =>
+        File.WriteAllText(Path.Combine(paths.Proc, "net/dev"), "Inter-|   Receive\n face |bytes\n    lo: 0\n" + string.Concat(names.Select(n => $"{n}: 0\n")));
+
+    private static string Dump(long handshake, long rx, long tx) =>
+        $"{Samples.PrivateKey}\t{Samples.PublicKey}\t40000\t0xcf08\n{Samples.PublicKey}\t{Samples.PresharedKey}\t203.0.113.7:51820\t0.0.0.0/0,::/0\t{handshake}\t{rx}\t{tx}\t25\n";
+}

@@ -1,0 +1,159 @@
+using System.Collections.Concurrent;
+
+namespace CVault.Sdk.Tunnel.Tests;
+
+/// <summary>A tunnel's life, on a system that answers as told.</summary>
+public sealed class WireGuardTunnelTests
+{
+    private readonly FakeSystem system = new();
+
+    [Fact]
+    public async Task up_waits_for_the_server_and_dispose_takes_down()
+    {
+        system.Now = new Reading(null, 0, 148, null);
+        var up = UpAsync();
+        await Task.Delay(300);
+        Assert.False(up.IsCompleted);
+        system.Now = new Reading(DateTimeOffset.UtcNow, 92, 180, null);
+        var tunnel = await up;
+        Assert.Equal(TunnelState.Up, (await tunnel.StatusAsync()).State);
+        await tunnel.DisposeAsync();
+        await tunnel.DisposeAsync();
+        Assert.Equal(["up", "down"], system.Done);
+    }
+
+    [Fact]
+    public async Task a_server_that_does_not_answer_is_a_timeout_and_everything_is_taken_back()
+    {
+        system.Now = new Reading(null, 0, 148, null);
+        var e = await Assert.ThrowsAsync<TunnelException>(() => UpAsync(TimeSpan.FromMilliseconds(300)));
+        Assert.Equal(TunnelErrorCodes.Timeout, e.Code);
+        Assert.Contains("203.0.113.7:51820", e.Message, StringComparison.Ordinal);
+        Assert.Equal(["up", "down"], system.Done);
+    }
+
+    [Fact]
+    public async Task a_caller_that_waits_no_more_gets_everything_taken_back()
+    {
+        system.Now = new Reading(null, 0, 148, null);
+        using var soon = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => WireGuardTunnel.UpAsync(system, TimeProvider.System, WireGuardConfig.Parse(Samples.Config), new TunnelOptions(), soon.Token));
+        Assert.Equal(["up", "down"], system.Done);
+    }
+
+    [Fact]
+    public async Task a_kill_switch_that_stood_before_stays_when_the_server_does_not_answer()
+    {
+        system.HasKillSwitch = true;
+        system.Now = new Reading(null, 0, 148, null);
+        await Assert.ThrowsAsync<TunnelException>(() => UpAsync(TimeSpan.FromMilliseconds(100)));
+        Assert.Equal(["up", "down but for the kill switch"], system.Done);
+    }
+
+    [Fact]
+    public async Task a_tunnel_that_is_detached_stays_up()
+    {
+        var tunnel = await UpAsync();
+        await tunnel.DetachAsync();
+        await tunnel.DisposeAsync();
+        Assert.Equal(["up"], system.Done);
+    }
+
+    [Fact]
+    public async Task one_that_is_there_is_adopted_and_nothing_is_not()
+    {
+        Assert.Null(await WireGuardTunnel.FindAsync(system, TimeProvider.System, "cvault0", null, default));
+        system.Exists = true;
+        var tunnel = await WireGuardTunnel.FindAsync(system, TimeProvider.System, "cvault0", null, default);
+        await tunnel!.DownAsync(keepKillSwitch: true);
+        Assert.Equal(["down but for the kill switch"], system.Done);
+    }
+
+    [Fact]
+    public async Task changes_are_told_once_and_a_handler_that_throws_breaks_nothing()
+    {
+        var told = new ConcurrentQueue<TunnelState>();
+        await using var tunnel = await UpAsync();
+        tunnel.StatusChanged += (_, status) => told.Enqueue(status.State);
+        tunnel.StatusChanged += (_, _) => throw new InvalidOperationException("a handler's own affair");
+        system.Now = null;
+        await Task.Delay(1500);
+        system.Now = new Reading(DateTimeOffset.UtcNow, 1, 1, null);
+        await Task.Delay(1500);
+        Assert.Equal([TunnelState.Down, TunnelState.Up], told);
+        Assert.DoesNotContain("renewed", system.Done);
+    }
+
+    [Fact]
+    public async Task the_watch_asks_for_a_new_session_and_says_so()
+    {
+        var told = new ConcurrentQueue<TunnelStatus>();
+        var handshake = DateTimeOffset.UtcNow;
+        system.Now = new Reading(handshake, 1000, 1000, null);
+        await using var tunnel = await UpAsync();
+        tunnel.StatusChanged += (_, status) => told.Enqueue(status);
+        await Task.Delay(1200);
+        for (var i = 1; i <= 60 && told.IsEmpty; i++)
+        {
+            if (!system.Done.Contains("renewed")) system.Now = new Reading(handshake, 1000, 1000 + 500 * i, null);
+            await Task.Delay(200);
+        }
+
+        Assert.Contains("renewed", system.Done);
+        Assert.True(told.TryPeek(out var status));
+        // The last handshake there was is still the last there was.
+        Assert.Equal((TunnelState.Connecting, handshake), (status.State, status.LastHandshake));
+        system.Now = new Reading(DateTimeOffset.UtcNow, 1092, 9000, null);
+        await Task.Delay(1500);
+        Assert.Equal([TunnelState.Connecting, TunnelState.Up], told.Select(s => s.State));
+    }
+
+    [Fact]
+    public async Task a_config_without_a_key_and_a_bad_name_reach_no_system()
+    {
+        var keyless = WireGuardConfig.Parse(Samples.With("PrivateKey", null));
+        Assert.Equal(TunnelErrorCodes.ConfigInvalid, (await Assert.ThrowsAsync<TunnelException>(() => WireGuardTunnel.UpAsync(system, TimeProvider.System, keyless, new TunnelOptions(), default))).Code);
+        foreach (var name in new[] { "", "0cvault", "cvault-too-long-name", "a;b", "a b", "a\"b", "../a", "a.b", "ü" })
+        {
+            var options = new TunnelOptions { InterfaceName = name };
+            Assert.Equal(TunnelErrorCodes.OptionsInvalid, (await Assert.ThrowsAsync<TunnelException>(() => WireGuardTunnel.UpAsync(system, TimeProvider.System, WireGuardConfig.Parse(Samples.Config), options, default))).Code);
+            Assert.Equal(TunnelErrorCodes.OptionsInvalid, (await Assert.ThrowsAsync<TunnelException>(() => WireGuardTunnel.FindAsync(name))).Code);
+        }
+
+        Assert.Empty(system.Done);
+    }
+
+    private Task<WireGuardTunnel> UpAsync(TimeSpan? wait = null) => WireGuardTunnel.UpAsync(
+        system, TimeProvider.System, WireGuardConfig.Parse(Samples.Config), new TunnelOptions { HandshakeTimeout = wait ?? TimeSpan.FromSeconds(15) }, default);
+
+    private sealed class FakeSystem : ITunnelSystem
+    {
+        public volatile Reading? Now = new(DateTimeOffset.UtcNow, 92, 180, null);
+
+        public ConcurrentQueue<string> Done { get; } = [];
+        public bool Exists { get; set; }
+        public bool HasKillSwitch { get; set; }
+
+        public Task UpAsync(WireGuardConfig config, TunnelOptions options, CancellationToken cancellation) => Do("up");
+
+        public Task<Reading?> ReadAsync(string interfaceName, CancellationToken cancellation) => Task.FromResult(Now);
+
+        public Task RenewAsync(string interfaceName, CancellationToken cancellation)
+        {
+            Now = Now! with { LastHandshake = null };
+            return Do("renewed");
+        }
+
+        public Task DownAsync(string interfaceName, bool keepKillSwitch, CancellationToken cancellation) => Do(keepKillSwitch ? "down but for the kill switch" : "down");
+
+        public Task<bool> ExistsAsync(string interfaceName, CancellationToken cancellation) => Task.FromResult(Exists);
+
+        public Task<bool> HasKillSwitchAsync(string interfaceName, CancellationToken cancellation) => Task.FromResult(HasKillSwitch);
+
+        private Task Do(string what)
+        {
+            Done.Enqueue(what);
+            return Task.CompletedTask;
+        }
+    }
+}

@@ -1,0 +1,2 @@
+export function reduce(document: object): object;
+export function generate(document: object): Promise<string>;

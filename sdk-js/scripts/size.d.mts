@@ -1,0 +1,2 @@
+export const limit: number;
+export function size(): number;

@@ -1,0 +1,13 @@
+export { CVault, CVault as default, type CVaultOptions } from './client.js';
+export { CVaultError, ErrorCode, isCVaultError } from './errors.js';
+export { localStorageStorage, memoryStorage, type SessionStorage, type StoredSession } from './storage.js';
+export { version, type RequestOptions } from './transport.js';
+export type { EmailAndPassword, Outcome, Session, SignedIn, VerificationSent } from './auth.js';
+export type { Device, DeviceConfig, DevicePage, PeerStatus, RegisterDevice, RegisteredDevice, RemovedDevice, RotatedKey } from './devices.js';
+export type { Events, Handler } from './events.js';
+export type { LogEntry, Logger } from './log.js';
+export type { List, PageOptions } from './page.js';
+export type { Server, ServerPage } from './servers.js';
+export type { UsagePage, UsagePeriod, UsagePoint, UsageRange } from './usage.js';
+export type { RemovedUser, User, UserPage } from './users.js';
+export type { Connect, Connection, Disconnection, VpnSession, VpnStatus } from './vpn.js';
