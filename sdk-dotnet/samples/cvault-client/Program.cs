@@ -1,3 +1,0 @@
-using CVault.Client;
-
-return await new Cli(Terminal.OfThisProcess()).RunAsync(args);

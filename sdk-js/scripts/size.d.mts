@@ -1,2 +1,0 @@
-export const limit: number;
-export function size(): number;
