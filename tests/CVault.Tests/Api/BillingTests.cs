@@ -323,10 +323,10 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         var (seen, cursor, kills) = (new Dictionary<string, JsonNode>(StringComparer.Ordinal), "", 0);
         for (var idle = 0; idle < 3;)
         {
-            var page = (await tenant.SendAsync(HttpMethod.Get, $"/api/v1/billing/export?limit={random.Next(1, 12)}&cursor={cursor}")).Is(HttpStatusCode.OK);
+            var page = (await tenant.SendAsync(HttpMethod.Get, $"/api/v1/billing/export?limit={random.Next(1, 4)}&cursor={cursor}")).Is(HttpStatusCode.OK);
             var lines = page.Body.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonNode.Parse(l)!).ToArray();
             // Each line is stored with its cursor in one step; the rest of the page goes with the consumer.
-            var died = kills < 100 && random.Next(2) == 0 ? random.Next(lines.Length + 1) : lines.Length;
+            var died = kills < 100 && lines.Length > 0 ? random.Next(lines.Length) : lines.Length;
             foreach (var line in lines.Take(died))
             {
                 Assert.True(seen.TryAdd(line["id"]!.ToString(), line), "A line came twice.");
@@ -365,7 +365,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         });
         Assert.Equal([("credit_note", "-100"), ("payment", "900")], money.Select(l => (l["type"]!.ToString(), l["amount"]!.ToString())));
         Assert.All(money, l => Assert.Equal((invoiceId.ToString(), Now.ToString(), "EUR"), (l["invoice_id"]!.ToString(), l["invoice_month"]!.ToString(), l["currency"]!.ToString())));
-        Assert.InRange(kills, 2, 100);
+        Assert.Equal(100, kills);
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/export?cursor=abc")).IsProblem(400, "VALIDATION_FAILED");
         (await AsOperatorAsync(HttpMethod.Get, "/admin/billing/export?format=csv&limit=5")).Is(HttpStatusCode.OK);
     }
