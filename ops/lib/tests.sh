@@ -50,16 +50,19 @@ build_solution() {
     die "the build failed." "Its words are above."
 }
 
+# Each a program of tests of its own; those of a running API find it by CVAULT_URL.
+SDK_PROJECTS=("$ROOT"/sdk-dotnet/tests/{CVault.Sdk.Tests/CVault.Sdk.Tests,CVault.Sdk.Tests.NetStandard/CVault.Sdk.Tests.NetStandard,CVault.Sdk.Tunnel.Tests/CVault.Sdk.Tunnel.Tests,CVault.Client.Tests/CVault.Client.Tests}.csproj)
+
 # any_test FILTER...: is there one to run? (The runner ends with 8 when there is none.)
 any_test() {
   step dotnet test --project "$PROJECT" --configuration Release --no-build --list-tests "$@" >"$results/list.log" 2>&1
 }
 
-# run_tests NAME FILTER...: one run of the .NET tests; its report is added to the sum.
+# run_tests NAME PROJECT FILTER...: one run of .NET tests; its report is added to the sum.
 run_tests() {
-  local name=$1 report=$results/$1.ctrf.json code=0 failed=0; shift
+  local name=$1 project=$2 report=$results/$1.ctrf.json code=0 failed=0; shift 2
   say "tests: $name"
-  step dotnet test --project "$PROJECT" --configuration Release --no-build --no-progress \
+  step dotnet test --project "$project" --configuration Release --no-build --no-progress \
     --results-directory "$results" --report-xunit-ctrf --report-xunit-ctrf-filename "$name.ctrf.json" "$@" || code=$?
   if [ -s "$report" ]; then
     # A message with a NUL in it is written as it is, and no JSON any more.
@@ -72,6 +75,22 @@ run_tests() {
   slowest "$report"
   # 8: no test matched. Anything else without a failed test is a runner that broke, or a fixture that threw.
   case $code in 0|8) ;; *) if [ "$failed" = 0 ]; then warn "the runner ended with $code"; FAILED=$((FAILED + 1)); fi ;; esac
+}
+
+# run_npm_tests FOLDER [SCRIPT]: what a folder's package.json calls its tests, by vitest.
+run_npm_tests() {
+  local folder=$1 script=${2:-test} report code=0
+  report=$results/npm-$(basename "$folder")-$script.json
+  say "tests: ${folder#"$ROOT/"} ($script)"
+  [ -d "$folder/node_modules" ] || step npm ci --no-audit --no-fund --prefix "$folder" >"$results/npm.log" 2>&1 ||
+    { warn "npm ci failed in $folder:"; tail -n 20 "$results/npm.log" >&2; FAILED=$((FAILED + 1)); return; }
+  step npm run --silent "$script" --prefix "$folder" -- --reporter=dot --reporter=json --outputFile.json="$report" || code=$?
+  if [ ! -s "$report" ]; then warn "it wrote no report ($code)"; FAILED=$((FAILED + 1)); return; fi
+  PASSED=$((PASSED + $(jq .numPassedTests "$report")))
+  FAILED=$((FAILED + $(jq .numFailedTests "$report")))
+  SKIPPED=$((SKIPPED + $(jq '.numPendingTests + .numTodoTests' "$report")))
+  # A file that could not be loaded fails no test of its own.
+  if [ "$code" != 0 ] && [ "$(jq .numFailedTests "$report")" = 0 ]; then warn "vitest ended with $code"; FAILED=$((FAILED + 1)); fi
 }
 
 # slowest REPORT: where the time went, for whoever wants it back.

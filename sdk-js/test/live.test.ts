@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { reduce } from '../scripts/openapi.mjs';
 import CVault, { memoryStorage, type CVaultOptions } from '../src/index.js';
@@ -44,6 +47,11 @@ describe.skipIf(!baseUrl)('against the live API of CVAULT_URL', { timeout: 60_00
   it('openapi.json says what the API says', async () => {
     const document = (await (await fetch(`${baseUrl}/openapi/v1.json`)).json()) as object;
     expect(reduce(document)).toEqual(JSON.parse(readFileSync(new URL('../openapi.json', import.meta.url), 'utf8')));
+  });
+
+  it('the README\'s examples run, and answer what it says', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL('../scripts/readme.mjs', import.meta.url))]);
+    expect(stdout).toMatch(/^(\d+) of \1 examples run live\n$/);
   });
 
   it('a registration whose answer is lost, retried, makes one device', async () => {

@@ -70,6 +70,12 @@ public sealed class Stack : IAsyncDisposable
     public static Task<Output> OnAsync(string host, string[] command, string input = "", bool mayFail = false, CancellationToken cancellation = default) =>
         RunAsync("ops/lab", ["exec", host, "--", .. command], input, mayFail, cancellation);
 
+    /// <summary>The packages that a folder's lock file names, unless they are there.</summary>
+    public static async Task NpmPackagesAsync(string folder)
+    {
+        if (!Directory.Exists(Path.Combine(folder, "node_modules"))) await RunAsync("/usr/bin/env", ["-C", folder, "npm", "ci", "--no-audit", "--no-fund"]);
+    }
+
     /// <summary>The peers that a server of the lab really has: public key to allowed addresses.</summary>
     public static async Task<Dictionary<string, string>> PeersAsync(string server, CancellationToken cancellation = default)
     {

@@ -42,6 +42,12 @@ public sealed class ExportLine
     /// <summary>Sent to the device.</summary>
     public long? TxBytes { get; set; }
 
+    /// <summary>Of the invoice that the line, the payment or the credit note belongs to.</summary>
+    public Guid? InvoiceId { get; set; }
+
+    /// <summary>The month of that invoice, as in <c>2026-11</c>.</summary>
+    public string? InvoiceMonth { get; set; }
+
     /// <summary>Of the invoice or credit note.</summary>
     public string? Number { get; set; }
 

@@ -4,7 +4,7 @@ namespace CVault.Sdk.Tests.Packages;
 public sealed class Packed : IAsyncLifetime
 {
     public const string Version = "0.1.0", Remote = "https://github.com/example/cvault";
-    private static readonly string[] Projects = ["CVault.Sdk", "CVault.Sdk.DependencyInjection"];
+    private static readonly string[] Projects = ["CVault.Sdk", "CVault.Sdk.DependencyInjection", "CVault.Sdk.Tunnel"];
     private readonly string root = Directory.CreateTempSubdirectory("cvault-packages-").FullName;
 
     public string Feed => Path.Combine(root, "feed");

@@ -6,7 +6,7 @@ namespace CVault.Tests.Lab;
 
 /// <summary>
 /// The demo client on a lab's client host, where nothing but the VPN servers can be reached: by its commands, and by its
-/// pages in a real Chromium on the same host. Two relays lead from there to the API, as a way out that is no network.
+/// pages in a real Chromium on the same host.
 /// </summary>
 public sealed class ClientTests(Stack stack)
 {
@@ -24,7 +24,6 @@ public sealed class ClientTests(Stack stack)
     public async Task its_commands_end_in_a_tunnel_and_out_of_it_and_show_no_secret()
     {
         LabClient.Required();
-        Assert.SkipUnless(File.Exists("/usr/bin/node"), "The relay to the API needs Node.");
         await using var host = await ClientHost.NewAsync("client-commands");
         var tenant = await stack.NewTenantAsync();
         var (email, password) = (Scenarios.NewAddress(), "canary horse " + Guid.NewGuid().ToString("N"));
@@ -71,8 +70,8 @@ public sealed class ClientTests(Stack stack)
     public async Task its_pages_lead_from_the_first_to_connected_and_out_again(int width)
     {
         LabClient.Required();
-        Assert.SkipUnless(File.Exists(Chromium) && File.Exists("/usr/bin/node"), "The walk needs Chromium and Node.");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(Browser, "node_modules")), $"The walk needs its packages: npm ci in {Browser}");
+        Assert.SkipUnless(File.Exists(Chromium), "The walk needs Chromium.");
+        await Stack.NpmPackagesAsync(Browser);
         await using var host = await ClientHost.NewAsync($"client-pages-{width}");
         var tenant = await stack.NewTenantAsync();
         var password = "canary horse " + Guid.NewGuid().ToString("N");
@@ -127,6 +126,8 @@ public sealed class ClientTests(Stack stack)
         private readonly List<Process> started = [];
         private readonly List<string> printed = [];
 
+        private ApiRelay? relay;
+
         private ClientHost(LabClient client) => Client = client;
 
         public LabClient Client { get; }
@@ -136,10 +137,7 @@ public sealed class ClientTests(Stack stack)
         public static async Task<ClientHost> NewAsync(string name)
         {
             var host = new ClientHost(await LabClient.NewAsync(name));
-            var socket = Path.Combine(host.home, "api.sock");
-            var port = Stack.Url.Port.ToString();
-            await host.ListensAsync(host.Run("/usr/bin/node", [Path.Combine(Browser, "relay.js"), socket, port]));
-            await host.ListensAsync(host.Run(Path.Combine(Stack.Root, "ops/lab"), ["exec", name, "--", "node", Path.Combine(Browser, "relay.js"), port, socket]));
+            host.relay = await ApiRelay.ToAsync(host.Client);
             return host;
         }
 
@@ -180,7 +178,7 @@ public sealed class ClientTests(Stack stack)
             foreach (var secret in secrets)
             {
                 Assert.DoesNotContain(printed, text => text.Contains(secret, StringComparison.Ordinal));
-                foreach (var file in Directory.EnumerateFiles(home).Where(f => !f.EndsWith(".sock", StringComparison.Ordinal)))
+                foreach (var file in Directory.EnumerateFiles(home))
                 {
                     Assert.False(File.ReadAllText(file).Contains(secret, StringComparison.Ordinal), $"a secret is in {file}");
                 }
@@ -196,6 +194,7 @@ public sealed class ClientTests(Stack stack)
                 process.Dispose();
             }
 
+            relay?.Dispose();
             await Client.DisposeAsync();
             Directory.Delete(home, recursive: true);
         }
@@ -211,9 +210,6 @@ public sealed class ClientTests(Stack stack)
             started.Add(process);
             return process;
         }
-
-        private async Task ListensAsync(Process relay) =>
-            Assert.Equal("listening", await relay.StandardOutput.ReadLineAsync() ?? await relay.StandardError.ReadToEndAsync());
     }
 
     /// <summary>Looks at the arguments of every process of the machine, as any of its users could, until it is disposed.</summary>

@@ -1,5 +1,5 @@
 /**
- * `node relay.js FROM TO`: hands on whatever connects to FROM to TO, each a port of 127.0.0.1 or the path of a Unix socket.
+ * `node relay.mjs FROM TO`: hands on whatever connects to FROM to TO, each a port of 127.0.0.1 or the path of a Unix socket.
  * Two of them lead out of a network namespace, since a socket file knows none: the lab's clients reach nothing but the VPN
  * servers, and this is their way to the API.
  */
