@@ -84,7 +84,7 @@ run_npm_tests() {
   say "tests: ${folder#"$ROOT/"} ($script)"
   [ -d "$folder/node_modules" ] || step npm ci --no-audit --no-fund --prefix "$folder" >"$results/npm.log" 2>&1 ||
     { warn "npm ci failed in $folder:"; tail -n 20 "$results/npm.log" >&2; FAILED=$((FAILED + 1)); return; }
-  step npm run --silent "$script" --prefix "$folder" -- --reporter=dot --reporter=json --outputFile.json="$report" || code=$?
+  NO_COLOR=1 step npm run --silent "$script" --prefix "$folder" -- --reporter=dot --reporter=json --outputFile.json="$report" || code=$?
   if [ ! -s "$report" ]; then warn "it wrote no report ($code)"; FAILED=$((FAILED + 1)); return; fi
   PASSED=$((PASSED + $(jq .numPassedTests "$report")))
   FAILED=$((FAILED + $(jq .numFailedTests "$report")))

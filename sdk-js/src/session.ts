@@ -62,34 +62,37 @@ export class Sessions {
   }
 
   /**
-   * Calls with an access token, and once more with another one when the API does not take the first.
+   * Calls with an access token, and once more with another one of the same user when the API does not take the first.
    * @param signal Ends this caller's wait for a refresh, not the refresh.
    */
   async with<T>(signal: AbortSignal | undefined, send: (accessToken: string) => Promise<T>): Promise<T> {
-    const first = await this.#token(signal);
+    const first = await this.#good(signal);
     try {
-      return await send(first);
+      return await send(first.accessToken);
     } catch (error) {
       if (!isCVaultError(error) || error.status !== 401 || error.code !== ErrorCode.Unauthenticated) throw error;
-      return await send(await this.#token(signal, first));
+      return await send((await this.#good(signal, first)).accessToken);
     }
   }
 
-  /** @param refused An access token that the API did not take. */
-  async #token(signal: AbortSignal | undefined, refused?: string): Promise<string> {
-    let token = refused;
+  /** @param refused A login whose access token the API did not take. */
+  async #good(signal: AbortSignal | undefined, refused?: StoredSession): Promise<StoredSession> {
+    let userId = refused?.userId;
+    let found: StoredSession | undefined;
     // One round is enough, but where the refresh under way was another token's and ends with the refused one.
-    for (let round = 0; round < 2 && token === refused; round++) {
+    for (let round = 0; round < 2 && (!found || found.accessToken === refused?.accessToken); round++) {
       const session = await this.read();
-      if (!session) throw notSignedIn();
-      if (isGood(session, refused)) return session.accessToken;
+      // Whoever signs in meanwhile did not make this call.
+      if (!session || session.userId !== (userId ??= session.userId)) throw notSignedIn();
+      if (isGood(session, refused?.accessToken)) return session;
       signal?.throwIfAborted(); // A refresh that nobody waits for would fail unheard.
       const shared = this.#shared;
-      const refresh = (shared.refresh ??= this.#locked(refused).finally(() => (shared.refresh = undefined)));
-      token = (await abortable(refresh, signal)).accessToken;
+      const refresh = (shared.refresh ??= this.#locked(refused?.accessToken).finally(() => (shared.refresh = undefined)));
+      found = await abortable(refresh, signal);
+      if (found.userId !== userId) throw notSignedIn();
     }
 
-    return token!;
+    return found!;
   }
 
   /**

@@ -112,6 +112,7 @@ describe.skipIf(!baseUrl)('against the live API of CVAULT_URL', { timeout: 60_00
     const before = (await storage.get())!;
     await storage.set({ ...before, expiresAt: 0 });
     await cvault.devices.list();
+    await new Promise(passed => setTimeout(passed, 11_000)); // for ten seconds the API takes it for an answer that was lost
     await storage.set({ ...before, refreshKey: crypto.randomUUID(), expiresAt: 0 });
     expect(await thrown(cvault.devices.list())).toMatchObject({ code: 'UNAUTHENTICATED', status: 401 });
     expect(await storage.get()).toBeNull();

@@ -98,6 +98,19 @@ describe('one refresh', () => {
   });
 });
 
+it.each([['expired', -1], ['refused', 900]])('a call whose token is %s is not made for who signed in after it', async (_, seconds) => {
+  const storage = signedIn(seconds);
+  const asked: string[] = [];
+  const answer: typeof fetch = async (url, init) => {
+    asked.push(`${new URL(String(url)).pathname} ${new Headers(init?.headers).get('authorization')}`);
+    await storage.set({ ...stored(900), userId: 'someone-else', accessToken: 'B1', refreshToken: 'S1' });
+    return String(url).endsWith('/auth/refresh') ? json((refreshed.answer as { body: unknown }).body) : problem(401, 'UNAUTHENTICATED');
+  };
+  expect(await thrown(clientOf('https://api.example.com', { storage, fetch: answer }).devices.register({ deviceName: 'Laptop' }))).toMatchObject({ code: 'UNAUTHENTICATED' });
+  expect(asked.filter(call => call.includes('B1'))).toEqual([]);
+  expect((await storage.get())!.accessToken).toBe('B1');
+});
+
 it('a session says when its token expires', async () => {
   const cvault = new CVault({ apiKey: 'cvp_test', baseUrl: 'https://api.example.com', fetch: async () => json({ user_id: 'u1', access_token: 'A1', refresh_token: 'R1', expires_in: 900, token_type: 'Bearer' }) });
   const before = Date.now();

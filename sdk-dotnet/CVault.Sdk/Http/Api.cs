@@ -46,15 +46,15 @@ internal sealed class Api
             // The same in each attempt, also in the one after a refresh: whatever comes of it is done once.
             var key = call.Method == HttpMethod.Post ? KeyOf(options) : null;
             if (!call.NeedsToken) return await transport.SendAsync(call, read, null, key, options, cancellation).ConfigureAwait(false);
-            var token = await sessions.AccessTokenAsync(cancellation).ConfigureAwait(false);
+            var session = await sessions.GoodAsync(cancellation).ConfigureAwait(false);
             try
             {
-                return await transport.SendAsync(call, read, token, key, options, cancellation).ConfigureAwait(false);
+                return await transport.SendAsync(call, read, session.AccessToken, key, options, cancellation).ConfigureAwait(false);
             }
             catch (CVaultException e) when (e is { Status: 401, Code: CVaultErrorCodes.Unauthenticated })
             {
-                token = await sessions.AnotherTokenAsync(token, cancellation).ConfigureAwait(false);
-                return await transport.SendAsync(call, read, token, key, options, cancellation).ConfigureAwait(false);
+                session = await sessions.RenewedAsync(session, cancellation).ConfigureAwait(false);
+                return await transport.SendAsync(call, read, session.AccessToken, key, options, cancellation).ConfigureAwait(false);
             }
         }
         catch (CVaultException e)
@@ -92,7 +92,7 @@ internal sealed class Api
         {
             if (session is null) return;
             var end = call(session);
-            var token = end.NeedsToken ? await sessions.AccessTokenAsync(cancellation).ConfigureAwait(false) : null;
+            var token = end.NeedsToken ? (await sessions.GoodAsync(cancellation).ConfigureAwait(false)).AccessToken : null;
             await transport.SendAsync(end, body => body, token, KeyOf(options), options, cancellation).ConfigureAwait(false);
         }
         catch (CVaultException)

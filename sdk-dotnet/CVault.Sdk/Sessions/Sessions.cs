@@ -16,7 +16,7 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
     /// <summary>Held while the store is changed, and never while the API is asked.</summary>
     private readonly SemaphoreSlim writing = new(1, 1);
     private readonly object sync = new();
-    private Task<string>? refresh;
+    private Task<CVaultSession>? refresh;
 
     public Task<CVaultSession?> GetAsync(CancellationToken cancellation) => store.GetAsync(cancellation).AsTask();
 
@@ -46,35 +46,37 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
         }
     }
 
-    /// <summary>A token that is good for a while.</summary>
-    public async Task<string> AccessTokenAsync(CancellationToken cancellation)
+    /// <summary>The login, with a token that is good for a while.</summary>
+    public async Task<CVaultSession> GoodAsync(CancellationToken cancellation)
     {
         var session = await store.GetAsync(cancellation).ConfigureAwait(false) ?? throw NobodySignedIn();
-        return IsExpiring(session) ? await AnotherTokenAsync(session.AccessToken, cancellation).ConfigureAwait(false) : session.AccessToken;
+        return IsExpiring(session) ? await RenewedAsync(session, cancellation).ConfigureAwait(false) : session;
     }
 
-    /// <summary>A token in place of one that is no good any more.</summary>
-    /// <param name="stale">The one that is no good.</param>
+    /// <summary>The same user's login with another token. Whoever signs in meanwhile did not make the call that waits for it.</summary>
+    /// <param name="stale">The one whose token is no good any more.</param>
     /// <param name="cancellation">Ends the wait, not the refresh.</param>
-    public Task<string> AnotherTokenAsync(string stale, CancellationToken cancellation)
+    public async Task<CVaultSession> RenewedAsync(CVaultSession stale, CancellationToken cancellation)
     {
-        Task<string> shared;
+        Task<CVaultSession> shared;
         lock (sync)
         {
             // On another thread: neither the lock nor the caller's synchronization context may hold it up.
-            shared = refresh ??= Task.Run(() => RefreshAsync(stale), CancellationToken.None);
+            shared = refresh ??= Task.Run(() => RefreshAsync(stale.AccessToken), CancellationToken.None);
         }
 
-        return WaitAsync(shared, cancellation);
+        var renewed = await WaitAsync(shared, cancellation).ConfigureAwait(false);
+        // A store of somebody else's making may keep no id.
+        return stale.UserId == default || renewed.UserId == default || renewed.UserId == stale.UserId ? renewed : throw NobodySignedIn();
     }
 
-    private async Task<string> RefreshAsync(string stale)
+    private async Task<CVaultSession> RefreshAsync(string stale)
     {
         try
         {
             // It may have been renewed since the caller looked, here or by another process.
             var session = await store.GetAsync().ConfigureAwait(false) ?? throw NobodySignedIn();
-            if (session.AccessToken != stale && !IsExpiring(session)) return session.AccessToken;
+            if (session.AccessToken != stale && !IsExpiring(session)) return session;
             TokensAnswer tokens;
             try
             {
@@ -85,11 +87,11 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
             }
             catch (CVaultException e) when (e.Status is 401 or 403)
             {
-                if (await ReplaceAsync(session, null).ConfigureAwait(false) is { } other) return other.AccessToken;
+                if (await ReplaceAsync(session, null).ConfigureAwait(false) is { } other) return other;
                 throw;
             }
 
-            return (await ReplaceAsync(session, SessionOf(tokens)).ConfigureAwait(false))?.AccessToken ?? throw NobodySignedIn();
+            return await ReplaceAsync(session, SessionOf(tokens)).ConfigureAwait(false) ?? throw NobodySignedIn();
         }
         finally
         {
@@ -136,7 +138,7 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
 
     private static CVaultException NobodySignedIn() => new(CVaultErrorCodes.Unauthenticated, "Nobody is signed in.");
 
-    private static async Task<string> WaitAsync(Task<string> shared, CancellationToken cancellation)
+    private static async Task<CVaultSession> WaitAsync(Task<CVaultSession> shared, CancellationToken cancellation)
     {
         var cancelled = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         using (cancellation.Register(() => cancelled.TrySetResult(true)))

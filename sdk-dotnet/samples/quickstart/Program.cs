@@ -21,6 +21,6 @@ await cvault.Devices.RemoveAsync(device.Id);
 static async Task<string> AddressAsync()
 {
     using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
-    try { return await http.GetStringAsync(Environment.GetEnvironmentVariable("CVAULT_CHECK_URL")); }
+    try { return (await http.GetStringAsync(Environment.GetEnvironmentVariable("CVAULT_CHECK_URL"))).Trim(); }
     catch (Exception e) when (e is HttpRequestException or TaskCanceledException) { return "unreachable"; }
 }

@@ -9,6 +9,13 @@ public sealed class Home : IDisposable
 
     public void Dispose() => Directory.Delete(Path, recursive: true);
 
+    /// <summary>What ops/test tells of its stack would be taken for what the user set.</summary>
+    [System.Runtime.CompilerServices.ModuleInitializer]
+    internal static void ForgetTheStack()
+    {
+        foreach (var name in Environment.GetEnvironmentVariables().Keys.Cast<string>().Where(n => n.StartsWith("CVAULT_", StringComparison.Ordinal))) Environment.SetEnvironmentVariable(name, null);
+    }
+
     /// <summary>Runs a command as <c>Program.cs</c> does, with a script at the keyboard's end of the pipe.</summary>
     public async Task<Ended> RunAsync(string input, params string[] arguments)
     {

@@ -65,6 +65,20 @@ public sealed class SessionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_call_is_not_made_for_who_signed_in_after_it()
+    {
+        var store = await ExpiredAsync();
+        var someoneElse = new CVaultSession { UserId = Guid.NewGuid(), AccessToken = "B1", RefreshToken = "S1", ExpiresAt = DateTimeOffset.UtcNow.AddMinutes(15) };
+        var call = Client(store).Devices.RegisterAsync("Laptop");
+        await refreshing.Task;
+        await store.SetAsync(someoneElse);
+        go.SetResult();
+        Assert.Equal(CVaultErrorCodes.Unauthenticated, (await Assert.ThrowsAsync<CVaultException>(() => call)).Code);
+        Assert.DoesNotContain(server.Requests, r => r.EndsWith("/devices", StringComparison.Ordinal));
+        Assert.Equal("B1", (await store.GetAsync())!.AccessToken);
+    }
+
+    [Fact]
     public async Task What_a_store_throws_the_call_throws()
     {
         var cvault = Client(new BrokenStore());
@@ -106,7 +120,7 @@ public sealed class SessionTests : IAsyncLifetime
     private static async Task<MemoryTokenStore> ExpiredAsync(int minutes = -1)
     {
         var store = new MemoryTokenStore();
-        await store.SetAsync(new CVaultSession { AccessToken = "A1", RefreshToken = "R1", ExpiresAt = DateTimeOffset.UtcNow.AddMinutes(minutes) });
+        await store.SetAsync(new CVaultSession { UserId = Guid.NewGuid(), AccessToken = "A1", RefreshToken = "R1", ExpiresAt = DateTimeOffset.UtcNow.AddMinutes(minutes) });
         return store;
     }
 

@@ -38,7 +38,7 @@ public sealed class ApiRelay : IDisposable
 
     private async Task ListensAsync(string command, string[] arguments)
     {
-        var start = new ProcessStartInfo(command, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Stack.Root };
+        var start = new ProcessStartInfo(command, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Stack.Root };
         start.Environment["CVAULT_STATE_DIR"] = Stack.StateDir;
         var relay = Process.Start(start)!;
         relays.Add(relay);

@@ -75,7 +75,7 @@ public sealed class ClientTests(Stack stack)
         await using var host = await ClientHost.NewAsync($"client-pages-{width}");
         var tenant = await stack.NewTenantAsync();
         var password = "canary horse " + Guid.NewGuid().ToString("N");
-        using var ui = host.Start("ui", "--json");
+        var ui = host.Start("ui", "--json");
         var link = await LinkAsync(ui);
         using var watch = new ArgumentWatch(password, link.Split("token=")[1]);
 

@@ -24,9 +24,9 @@ public sealed class QuickstartTests(Stack stack)
         await project.RunAsync(project.Folder, "npm", "install", "--no-audit", "--no-fund", "./" + package);
         await project.WriteAsync("quickstart.mjs", Block("sdk-js/README.md", "js quickstart"));
 
-        var lines = await RunAsync("quickstart-js", project, "node", "quickstart.mjs");
+        var (lines, uplink) = await RunAsync("quickstart-js", project, "node", "quickstart.mjs");
 
-        Assert.Equal(["before: no way out", $"after: {LabClient.UplinkOf("us-east")}"], lines);
+        Assert.Equal(["before: no way out", $"after: {uplink}"], lines);
     }
 
     [Fact]
@@ -38,9 +38,9 @@ public sealed class QuickstartTests(Stack stack)
         await project.WriteAsync("Program.cs", Block("sdk-dotnet/README.md", "csharp"));
         await project.BuildAsync();
 
-        var lines = await RunAsync("quickstart-dotnet", project, "dotnet", "out/quickstart.dll");
+        var (lines, uplink) = await RunAsync("quickstart-dotnet", project, "dotnet", "out/quickstart.dll");
 
-        Assert.Equal(["Address before: unreachable", $"Address after: {LabClient.UplinkOf("us-east")}, tunnel Up"], lines);
+        Assert.Equal(["Address before: unreachable", $"Address after: {uplink}, tunnel Up"], lines);
     }
 
     [Fact]
@@ -62,29 +62,30 @@ public sealed class QuickstartTests(Stack stack)
     }
 
     /// <summary>
-    /// Runs the program on a host of its own, and sees the peer of its one device come to the server and go. Answers the lines
-    /// in which it tells of addresses.
+    /// Runs the program on a host of its own, and sees the peer of its one device come to a server, which CVault chooses, and
+    /// go. Answers the lines in which it tells of addresses, and that server's.
     /// </summary>
-    private async Task<string[]> RunAsync(string host, Project project, params string[] program)
+    private async Task<(string[] Lines, string Uplink)> RunAsync(string host, Project project, params string[] program)
     {
         await using var client = await LabClient.NewAsync(host);
         using var relay = await ApiRelay.ToAsync(client);
         var tenant = await stack.NewTenantAsync();
 
         var running = Stack.OnAsync(client.Name, ["env", "-C", project.Folder, $"CVAULT_URL={Stack.Url}", $"CVAULT_PUBLISHABLE_KEY={tenant.PublishableKey}", $"CVAULT_CHECK_URL={CheckUrl}", .. program]);
-        var (key, wasThere) = ("", false);
-        while (!running.IsCompleted && !wasThere)
+        var key = "";
+        LabServer? server = null;
+        while (!running.IsCompleted && server is null)
         {
             if (key == "") key = await DeviceKeyAsync(tenant.Id);
-            wasThere = key != "" && await LabServer.Vpn1.HasAsync(key);
+            foreach (var one in new[] { LabServer.Vpn1, LabServer.Vpn2 }) if (key != "" && await one.HasAsync(key)) server = one;
             await Task.Delay(100);
         }
 
         var ran = await running;
-        Assert.True(wasThere, $"The server never had the device's peer.\n{ran.Text}\n{ran.Error}");
-        Assert.False(await LabServer.Vpn1.HasAsync(key));
+        Assert.True(server is not null, $"No server ever had the device's peer.\n{ran.Text}\n{ran.Error}");
+        Assert.False(await server.HasAsync(key));
         await IsAsItWasAsync(client);
-        return [.. ran.Text.Split('\n').Where(l => Regex.IsMatch(l, "^(Address )?(before|after): "))];
+        return ([.. ran.Text.Split('\n').Where(l => Regex.IsMatch(l, "^(Address )?(before|after): "))], LabClient.UplinkOf(server.Region));
     }
 
     /// <summary>No tunnel, and nothing of a kill switch: servers can be reached, the internet cannot.</summary>
@@ -96,10 +97,10 @@ public sealed class QuickstartTests(Stack stack)
     }
 
     /// <summary>The public key of the tenant's device, from its events; empty before there is one.</summary>
-    private async Task<string> DeviceKeyAsync(Guid tenant)
+    private async Task<string> DeviceKeyAsync(string tenant)
     {
         await using var command = stack.Database.CreateCommand("select data ->> 'publicKey' from cvault.mt_events where tenant_id = $1 and type = 'device_registered_v1'");
-        command.Parameters.Add(new() { Value = tenant.ToString() });
+        command.Parameters.Add(new() { Value = tenant });
         return await command.ExecuteScalarAsync(TestContext.Current.CancellationToken) as string ?? "";
     }
 
@@ -145,7 +146,7 @@ public sealed class QuickstartTests(Stack stack)
                 """);
         }
 
-        public Task BuildAsync() => RunAsync(Folder, "dotnet", "build", "-c", "Release", "-o", "out", "-warnaserror", "-maxcpucount:1", "-nodeReuse:false");
+        public Task<string> BuildAsync() => RunAsync(Folder, "dotnet", "build", "-c", "Release", "-o", "out", "-warnaserror", "-maxcpucount:1", "-nodeReuse:false");
 
         public void Dispose() => Directory.Delete(Folder, recursive: true);
     }

@@ -15,3 +15,4 @@ createServer((client) => {
   client.on('error', () => server.destroy());
   server.on('error', () => client.destroy());
 }).listen(from, () => console.log('listening'));
+process.stdin.on('end', () => process.exit()).resume(); // with whoever started it, however that ended
