@@ -4,7 +4,7 @@ using CVault.Pdf;
 
 namespace CVault.Tests.Api;
 
-/// <summary>What the PDF of an invoice says, read by poppler.</summary>
+/// <summary>What the PDF of an invoice says and looks like, read by poppler.</summary>
 public sealed class InvoicePdfTests
 {
     private static readonly Month Month = new(2026, 2);
@@ -45,6 +45,20 @@ public sealed class InvoicePdfTests
         Assert.InRange(one.Length, 1000, 200_000);
     }
 
+    /// <summary>For people to look at: <c>TestResults/invoices</c>.</summary>
+    [Theory]
+    [InlineData("one-line", 1, "Ångström & Söhne GmbH", 1)]
+    [InlineData("three-pages", 120, "Acme", 3)]
+    [InlineData("arabic", 3, "شركة الأمل للتجارة", 1)]
+    [InlineData("hebrew", 3, "חברת הדוגמה (ישראל) 2026", 1)]
+    [InlineData("chinese-japanese", 3, "株式会社サンプル 示例科技有限公司", 1)]
+    public void pictures_are_made_of_it(string name, int lines, string tenant, int pages)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(Stack.Root, "TestResults", "invoices")).FullName;
+        Tool("pdftoppm", ["-png", "-r", "80", "-", Path.Combine(folder, name)], Render(Of(lines) with { TenantName = tenant }));
+        Assert.Equal(pages, Directory.GetFiles(folder, name + "-*.png").Length);
+    }
+
     private static Invoice Of(int lines) => new(
         Guid.NewGuid(), "2026-000001", Month, "EUR", "Acme", null,
         [.. Enumerable.Range(1, lines).Select(i => new Line(LineKind.Usage, Month, Month.First, Month.End, "Pro", 100_000 + i, Metric.Traffic, "region-" + i, i * 1_000_000_000L))], 1, 1, new DateTimeOffset(2026, 3, 1, 6, 0, 0, TimeSpan.Zero), new DateOnly(2026, 3, 15));
@@ -62,10 +76,13 @@ public sealed class InvoicePdfTests
         }
     }
 
-    private static string TextOf(byte[] pdf)
+    private static string TextOf(byte[] pdf) => Tool("pdftotext", ["-layout", "-", "-"], pdf);
+
+    /// <summary>A program of poppler's, given the file on standard input; what it printed.</summary>
+    private static string Tool(string name, string[] arguments, byte[] pdf)
     {
-        Assert.SkipUnless(File.Exists("/usr/bin/pdftotext"), "pdftotext of poppler-utils is not installed.");
-        using var process = Process.Start(new ProcessStartInfo("/usr/bin/pdftotext", ["-layout", "-", "-"]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        Assert.SkipUnless(File.Exists("/usr/bin/" + name), $"{name} of poppler-utils is not installed.");
+        using var process = Process.Start(new ProcessStartInfo("/usr/bin/" + name, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         var text = Task.Run(process.StandardOutput.ReadToEnd);
         process.StandardInput.BaseStream.Write(pdf);
         process.StandardInput.Close();

@@ -76,5 +76,12 @@ public sealed class PackageTests(Packed packed) : IClassFixture<Packed>
         Assert.All(Enumerable.Range(1, Readme.Blocks().Length - 1), i => Assert.Contains($"ran {i}\n", said, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Every_block_of_the_tunnels_readme_compiles()
+    {
+        var project = await packed.ProjectAsync("tunnel", ["CVault.Sdk.Tunnel"], ("Program.cs", Readme.TunnelProgram()));
+        await Command.DotnetAsync(project, "build", "-c", "Release", "-o", "out");
+    }
+
     private static string[] FrameworksOf(string id) => id == "CVault.Sdk.Tunnel" ? ["net8.0"] : ["net8.0", "netstandard2.0"];
 }

@@ -6,7 +6,24 @@ namespace CVault.Sdk.Tests.Packages;
 internal static partial class Readme
 {
     /// <summary>Every block of C#, in order; the first is the quick start, a whole program.</summary>
-    public static string[] Blocks() => [.. Fence().Matches(File.ReadAllText(Path.Combine(Repository.Sdk, "README.md"))).Select(m => m.Groups[1].Value)];
+    public static string[] Blocks(string readme = "README.md") => [.. Fence().Matches(File.ReadAllText(Path.Combine(Repository.Sdk, readme))).Select(m => m.Groups[1].Value)];
+
+    /// <summary>A program that has the blocks of the tunnel's README in it, and runs none: they need root, and a server.</summary>
+    public static string TunnelProgram()
+    {
+        const string import = "using CVault.Sdk.Tunnel;\n";
+        var blocks = Blocks("CVault.Sdk.Tunnel/README.md");
+        Assert.All(blocks, block => Assert.StartsWith(import, block, StringComparison.Ordinal));
+        return import + string.Concat(blocks.Select((block, i) => $$"""
+
+            static async Task Block{{i}}(string[] args)
+            {
+            {{block[import.Length..]}}
+            await Task.CompletedTask;
+            }
+
+            """));
+    }
 
     /// <summary>A program that runs all blocks but the first, each with the clients that the README's text speaks of.</summary>
     public static string Program()
