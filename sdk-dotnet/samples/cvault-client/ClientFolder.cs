@@ -24,7 +24,12 @@ public sealed class ClientFolder
         path ??= Environment.GetEnvironmentVariable("CVAULT_CLIENT_HOME") is { Length: > 0 } home
             ? home
             : System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData, Environment.SpecialFolderOption.DoNotVerify), "cvault-client");
-        path = System.IO.Path.GetFullPath(path);
+        path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+        if (Owner.FirstOther(path) is { } other)
+        {
+            throw new ClientException("FOLDER_NOT_YOURS", $"{other} is another user's: what is kept there would not be yours alone.", "Name a folder of your own in CVAULT_CLIENT_HOME; with sudo, leave -E out.");
+        }
+
         if (OperatingSystem.IsWindows())
         {
             Directory.CreateDirectory(path);

@@ -95,7 +95,7 @@ public sealed record Failure(
 
     private static string? HintFor(TunnelException e) => e.Code switch
     {
-        TunnelErrorCodes.NotPermitted => OperatingSystem.IsWindows() ? "Run it as administrator." : "Run it as root: sudo -E cvault-client …",
+        TunnelErrorCodes.NotPermitted => OperatingSystem.IsWindows() ? "Run it as administrator." : "Run it as root, who has a folder and a sign-in of its own: sudo cvault-client …",
         TunnelErrorCodes.Timeout => "The server may be restarting, or UDP is blocked here. Try again, or choose another region.",
         _ => null,
     };

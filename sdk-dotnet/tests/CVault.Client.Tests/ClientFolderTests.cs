@@ -29,6 +29,19 @@ public sealed class ClientFolderTests : IDisposable
 #pragma warning restore CA1416
     }
 
+    [Theory]
+    [InlineData("chown 65534 theirs")]
+    [InlineData("chown 65534 .")]
+    [InlineData("rmdir theirs && mkdir mine && ln -s mine theirs && chown -h 65534 theirs")]
+    public void a_folder_that_another_user_could_lead_elsewhere_is_not_taken(string how)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "Only root can give folders away.");
+        var path = Directory.CreateDirectory(Path.Combine(home.Path, "theirs")).FullName;
+        System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/bin/sh", ["-c", how]) { WorkingDirectory = home.Path })!.WaitForExit();
+
+        Assert.Equal("FOLDER_NOT_YOURS", Assert.Throws<ClientException>(() => ClientFolder.Open(path)).Code);
+    }
+
     [Fact]
     public async Task who_holds_the_folder_holds_it_alone()
     {

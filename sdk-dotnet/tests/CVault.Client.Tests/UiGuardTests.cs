@@ -48,6 +48,13 @@ public sealed class UiGuardTests : IAsyncLifetime
         Assert.Contains("LINK_USED", await again.Content.ReadAsStringAsync());
     }
 
+    [Theory]
+    [InlineData("/UI/state")]
+    [InlineData("/uI/logs")]
+    [InlineData("/%55i/devices")]
+    [InlineData("/ui/State/")]
+    public async Task a_call_in_other_letters_is_a_call(string path) => Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync(path)).StatusCode);
+
     [Fact]
     public async Task the_cookie_is_out_of_reach_of_scripts_and_other_sites()
     {

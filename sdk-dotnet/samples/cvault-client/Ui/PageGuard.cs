@@ -12,7 +12,7 @@ public static class PageGuard
 {
     public const string PageKeyHeader = "X-Page-Key";
 
-    /// <summary>Where the calls are; all else is pages, which hold nothing of the user's.</summary>
+    /// <summary>Where the calls are; all else is files of pages, which hold nothing of the user's.</summary>
     public const string Calls = "/ui";
 
     private const int LargestBody = 16 * 1024;
@@ -38,7 +38,8 @@ public static class PageGuard
         var (request, headers) = (http.Request, http.Request.Headers);
         var self = $"127.0.0.1:{http.Connection.LocalPort}";
         var post = HttpMethods.IsPost(request.Method);
-        var call = request.Path.StartsWithSegments(Calls, StringComparison.Ordinal);
+        // Whatever a route answers is a call, in whichever letters it was asked for: routes do not tell A from a.
+        var call = http.GetEndpoint() is not null || request.Path.StartsWithSegments(Calls);
 
         if (headers.Host.Count != 1 || headers.Host != self) return (421, "WRONG_HOST", "This is not the host that you asked for.");
         if (!post && !HttpMethods.IsGet(request.Method) && !(HttpMethods.IsHead(request.Method) && !call)) return (405, "METHOD_NOT_ALLOWED", "GET and POST only.");

@@ -47,10 +47,10 @@ public sealed class UiHost : IAsyncDisposable
         var access = new UiAccess(time);
         var live = new Live(client, log, time);
         var pages = new PhysicalFileProvider(Path.Combine(AppContext.BaseDirectory, "wwwroot"));
+        app.UseRouting(); // first, so that the guard knows what would answer
         app.Use((http, next) => PageGuard.InvokeAsync(http, access, next));
         app.UseDefaultFiles(new DefaultFilesOptions { FileProvider = pages });
         app.UseStaticFiles(new StaticFileOptions { FileProvider = pages });
-        app.UseRouting();
         UiRoutes.Map(app, client, live, log, access, time);
         try
         {
