@@ -429,7 +429,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         using var months = new CloseMonths(events.Store, stack.Database, BillingRules.Default, new Seller("Seller", "", null), at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
         var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = $1", tenant.Id);
         await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
-        await months.CloseAsync(Guid.Parse(tenant.Id), month, last, default);
+        await months.CloseAsync([new DueMonth(Guid.Parse(tenant.Id), month)], last, default);
     }
 
     private async Task<long> CountAsync(string sql, params object[] values)
