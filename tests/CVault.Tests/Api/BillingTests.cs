@@ -465,7 +465,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     private async Task<(int Closed, int Failed)> CloseAsync(IReadOnlyCollection<TestTenant> tenants, Month month, DateTimeOffset? at = null)
     {
         using var months = new CloseMonths(events.Store, stack.Database, BillingRules.Default, new Seller("Seller", "", null), at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
-        var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = any($1)", tenants.Select(t => t.Id).ToArray());
+        var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = any($1)", (object)tenants.Select(t => t.Id).ToArray());
         await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
         return await months.CloseAsync([.. tenants.Select(t => new DueMonth(Guid.Parse(t.Id), month))], last, default);
     }
