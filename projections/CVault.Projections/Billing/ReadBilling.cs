@@ -58,9 +58,11 @@ public static class GetStatement
         var account = await session.LoadAsync<BillingAccount>(BillingAccount.IdOf(tenantId), cancellation) ?? new BillingAccount(BillingAccount.IdOf(tenantId));
         var current = Month.Of(now);
         var month = account.NextToClose is { } next && (next < current || account.ClosedThrough >= current) ? next : current;
-        var before = await Draft.InvoicesBeforeAsync(session, account, month, cancellation);
+        var asked = new TenantMonth(tenantId, account, month);
+        // Before usage is taken, which holds a connection.
+        var before = await Draft.InvoicesBeforeAsync(session, asked, cancellation);
         await using var usage = await BillableUsage.TakeAsync(database, tenantId, now, account.Through, cancellation);
-        return Reply.Ok(StatementView.Of(month, account.Currency, now, usage.Through, await Draft.OfAsync(usage, before, tenantId, account, month, cancellation)));
+        return Reply.Ok(StatementView.Of(month, account.Currency, now, usage.Through, await Draft.OfAsync(usage, before, asked, cancellation)));
     }
 }
 
@@ -91,6 +93,6 @@ public static class WhatIf
     internal static async Task<(System.Collections.Immutable.ImmutableList<Line> Lines, long Through)> ChargesAsync(NpgsqlDataSource database, Guid tenantId, BillingAccount account, Month month, DateTimeOffset now, CancellationToken cancellation)
     {
         await using var usage = await BillableUsage.TakeAsync(database, tenantId, now, account.Through, cancellation);
-        return (await usage.ChargesAsync(tenantId, account, month, cancellation), usage.Through);
+        return (await usage.ChargesAsync(new TenantMonth(tenantId, account, month), cancellation), usage.Through);
     }
 }

@@ -33,7 +33,7 @@ public static class Replay
             if (await session.Events.AggregateStreamAsync<Invoice>(Invoice.IdOf(tenantId, earlier), token: cancellation) is { } one) before.Add(one);
         }
 
-        var closed = await Draft.OfAsync(usage, before, tenantId, account, month, cancellation);
+        var closed = await Draft.OfAsync(usage, before, new TenantMonth(tenantId, account, month), cancellation);
         var billed = invoice.Lines.ToList();
         var equal = true;
         foreach (var line in closed.Lines)
@@ -66,9 +66,9 @@ public static class Replay
         }
 
         var on = account.On(plan.Id, asked.Version ?? plan.Version, plan.Name, terms);
-        var lines = await usage.ChargesAsync(tenantId, on, month, cancellation);
+        var lines = await usage.ChargesAsync(new TenantMonth(tenantId, on, month), cancellation);
         foreach (var line in lines) await SayAsync(output, " ", line, terms.Currency, on, usage);
-        var was = await usage.ChargesAsync(tenantId, account, month, cancellation);
+        var was = await usage.ChargesAsync(new TenantMonth(tenantId, account, month), cancellation);
         await output.WriteLineAsync($"{plan.Name}, version {asked.Version ?? plan.Version}: {Currencies.Format(lines.Sum(l => l.Amount), terms.Currency)} {terms.Currency}; charged was {Currencies.Format(was.Sum(l => l.Amount), invoice.Currency)} {invoice.Currency}");
         return 0;
     }

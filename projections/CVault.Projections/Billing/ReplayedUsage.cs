@@ -52,7 +52,10 @@ public sealed class ReplayedUsage : IBillableUsage
         return new ReplayedUsage(events, through, now);
     }
 
-    public Task<IReadOnlyList<Use>> OfAsync(Guid tenant, DateOnly from, DateOnly until, CancellationToken cancellation)
+    public Task<IReadOnlyList<IReadOnlyList<Use>>> OfAsync(IReadOnlyList<TenantDays> asked, CancellationToken cancellation) =>
+        Task.FromResult<IReadOnlyList<IReadOnlyList<Use>>>([.. asked.Select(a => Of(a.From, a.Until))]);
+
+    private List<Use> Of(DateOnly from, DateOnly until)
     {
         var (first, end) = (Month.At(from), Month.At(until));
         var days = fold.Days.Where(d => d.Key.Start >= first && d.Key.Start < end).ToArray();
@@ -69,11 +72,11 @@ public sealed class ReplayedUsage : IBillableUsage
         var connected = sessions.Values.Where(s => s.StartedAt < end && (!ends.TryGetValue(s.Id, out var at) || at >= first)).ToArray();
         Add(Metric.ActiveUsers, "", connected.Select(s => s.User).Distinct().Count());
         Add(Metric.ActiveDevices, "", connected.Select(s => s.Device).Distinct().Count());
-        return Task.FromResult<IReadOnlyList<Use>>(uses);
+        return uses;
     }
 
-    public Task<IReadOnlyList<Month>> ChangedAsync(Guid tenant, Month last, long behind, CancellationToken cancellation) =>
-        Task.FromResult<IReadOnlyList<Month>>([.. fold.Months.Where(m => m.Key.Month < last.Until && m.Value > behind).Select(m => Month.Of(m.Key.Month)).Order()]);
+    public Task<ILookup<Guid, Month>> ChangedAsync(IReadOnlyList<(Guid Tenant, Month Last, long Behind)> asked, CancellationToken cancellation) =>
+        Task.FromResult((from a in asked from m in fold.Months where m.Key.Month < a.Last.Until && m.Value > a.Behind orderby m.Key.Month select (a.Tenant, Month: Month.Of(m.Key.Month))).ToLookup(m => m.Tenant, m => m.Month));
 
     /// <summary>Where a line's quantity comes from, in words; empty for a line that counts nothing.</summary>
     /// <param name="own">Whether a region's use is this line's.</param>

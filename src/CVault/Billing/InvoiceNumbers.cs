@@ -22,18 +22,21 @@ public static class InvoiceNumbers
         return table;
     }
 
-    /// <summary>The next number, in the session's transaction: to be taken last, since all others wait for it.</summary>
-    public static async Task<string> NextAsync(IDocumentSession session, string series, DateTimeOffset now, CancellationToken cancellation)
+    /// <summary>The next numbers, in the session's transaction: to be taken last, since all others wait for it.</summary>
+    public static async Task<IReadOnlyList<string>> TakeAsync(IDocumentSession session, string series, int count, DateTimeOffset now, CancellationToken cancellation)
     {
+        if (count == 0) return [];
         await session.BeginTransactionAsync(cancellation);
         await using var command = new NpgsqlCommand($"""
-            insert into {Database.Schema}.invoice_numbers as n (series, year, last) values ($1, $2, 1)
-            on conflict (series, year) do update set last = n.last + 1 returning last
+            insert into {Database.Schema}.invoice_numbers as n (series, year, last) values ($1, $2, $3)
+            on conflict (series, year) do update set last = n.last + excluded.last returning last
             """);
         command.Parameters.Add(new() { Value = series });
         command.Parameters.Add(new() { Value = now.UtcDateTime.Year });
+        command.Parameters.Add(new() { Value = (long)count });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
         await reader.ReadAsync(cancellation);
-        return string.Create(CultureInfo.InvariantCulture, $"{series}{now.UtcDateTime.Year}-{reader.GetInt64(0):000000}");
+        var last = reader.GetInt64(0);
+        return [.. Enumerable.Range(1 - count, count).Select(n => string.Create(CultureInfo.InvariantCulture, $"{series}{now.UtcDateTime.Year}-{last + n:000000}"))];
     }
 }

@@ -96,7 +96,7 @@ public static class IssueCreditNoteEndpoint
         var (facts, problem) = await InvoiceFacts.LoadAsync(id, invoiceId, session, master, cancellation);
         if (facts is null) return (null, null, problem);
         if (command.Amount > facts.Invoice.Total - facts.Invoice.CreditNotes.Sum(n => n.Amount)) return (facts, null, Problems.Conflict("That is more than the invoice says."));
-        return (facts, new CreditNoteNumber(await InvoiceNumbers.NextAsync(session, InvoiceNumbers.CreditNotes, time.GetUtcNow(), cancellation)), WolverineContinue.NoProblems);
+        return (facts, new CreditNoteNumber((await InvoiceNumbers.TakeAsync(session, InvoiceNumbers.CreditNotes, 1, time.GetUtcNow(), cancellation))[0]), WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/admin/tenants/{id:guid}/invoices/{invoiceId:guid}/credit-notes", OperationId = "issueCreditNote"), Authorize(Policies.Operator)]

@@ -158,17 +158,41 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         var plan = await PlanAsync(Terms(base_fee: 100));
         var tenants = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => stack.NewTenantAsync()));
         foreach (var tenant in tenants) (await SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
-        await Task.WhenAll(tenants.SelectMany(t => Enumerable.Range(0, 5).Select(_ => CloseAsync(t, Now))));
+        // One by one and all together, each in another order.
+        await Task.WhenAll([.. tenants.SelectMany(t => Enumerable.Range(0, 3).Select(_ => CloseAsync(t, Now))), .. Enumerable.Range(0, 6).Select(i => CloseAsync([.. tenants[i..], .. tenants[..i]], Now))]);
         foreach (var tenant in tenants)
         {
             Assert.Single((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Json["invoices"]!.AsArray());
             Assert.Equal(1, await CountAsync("select count(*) from cvault.mt_events where tenant_id = $1 and type = 'invoice_issued_v1'", tenant.Id));
         }
 
-        Assert.Equal(0, await CountAsync($"""
-            select count(*) from cvault.invoice_numbers n where n.series = '' and n.year = {DateTimeOffset.UtcNow.Year}
-              and n.last <> (select count(distinct data ->> 'number') from cvault.mt_events where type = 'invoice_issued_v1' and data ->> 'number' like n.year || '-%')
-            """));
+        await NumbersHaveNoGapAsync();
+    }
+
+    [Fact]
+    public async Task tenants_closed_together_are_billed_each_for_itself_and_one_that_cannot_be_stops_no_other()
+    {
+        var plan = await PlanAsync(Terms(base_fee: 100, prices: new { metric = "traffic", tiers = new[] { new { unit_price = "10" } } }));
+        var tenants = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => stack.NewTenantAsync()));
+        foreach (var tenant in tenants) (await SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
+        var (server, broken) = (await ServerAsync("us-east"), tenants[1]);
+        await UseAsync(tenants[0], server, Now.From.AddHours(1), gigabytes: 3, hours: 1);
+        await UseAsync(tenants[2], server, Now.From.AddHours(1), gigabytes: 5, hours: 1);
+        Task TaxAsync(params Tax[] taxes) => events.AppendAsync(broken.Id, BillingAccount.IdOf(Guid.Parse(broken.Id)), new BillingDetailsChanged(taxes, 14, null));
+        await TaxAsync(new Tax("More money than there is", decimal.MaxValue));
+
+        Assert.Equal((2, 1), await CloseAsync(tenants, Now));
+        Assert.Equal(["130", "", "150"], await Task.WhenAll(tenants.Select(t => TotalAsync(t, Now))));
+        await NumbersHaveNoGapAsync();
+        await TaxAsync();
+        Assert.Equal((1, 0), await CloseAsync(tenants, Now));
+        Assert.Equal(["130", "100", "150"], await Task.WhenAll(tenants.Select(t => TotalAsync(t, Now))));
+
+        // What came late is corrected where it came.
+        await UseAsync(broken, server, Now.From.AddHours(30), gigabytes: 7, hours: 1);
+        Assert.Equal((3, 0), await CloseAsync(tenants, Now.Next));
+        Assert.Equal(["100", "170", "100"], await Task.WhenAll(tenants.Select(t => TotalAsync(t, Now.Next))));
+        await NumbersHaveNoGapAsync();
     }
 
     [Fact]
@@ -370,6 +394,18 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         (await AsOperatorAsync(HttpMethod.Get, "/admin/billing/export?format=csv&limit=5")).Is(HttpStatusCode.OK);
     }
 
+    /// <summary>Empty where there is no invoice.</summary>
+    private static async Task<string> TotalAsync(TestTenant tenant, Month month)
+    {
+        var invoice = await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + Invoice.IdOf(Guid.Parse(tenant.Id), month));
+        return invoice.Status == HttpStatusCode.OK ? invoice.Text("total") : "";
+    }
+
+    private async Task NumbersHaveNoGapAsync() => Assert.Equal(0, await CountAsync($"""
+            select count(*) from cvault.invoice_numbers n where n.series = '' and n.year = {DateTimeOffset.UtcNow.Year}
+              and n.last <> (select count(distinct data ->> 'number') from cvault.mt_events where type = 'invoice_issued_v1' and data ->> 'number' like n.year || '-%')
+            """));
+
     /// <summary>With a limit that does not mind being asked all the time.</summary>
     private async Task<(TestTenant Tenant, TestMember Owner)> SignUpAsync()
     {
@@ -424,12 +460,14 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         public override DateTimeOffset GetUtcNow() => now;
     }
 
-    private async Task CloseAsync(TestTenant tenant, Month month, DateTimeOffset? at = null)
+    private async Task CloseAsync(TestTenant tenant, Month month, DateTimeOffset? at = null) => Assert.Equal(0, (await CloseAsync([tenant], month, at)).Failed);
+
+    private async Task<(int Closed, int Failed)> CloseAsync(IReadOnlyCollection<TestTenant> tenants, Month month, DateTimeOffset? at = null)
     {
         using var months = new CloseMonths(events.Store, stack.Database, BillingRules.Default, new Seller("Seller", "", null), at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
-        var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = $1", tenant.Id);
+        var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = any($1)", (object)tenants.Select(t => t.Id).ToArray());
         await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
-        await months.CloseAsync(Guid.Parse(tenant.Id), month, last, default);
+        return await months.CloseAsync([.. tenants.Select(t => new DueMonth(Guid.Parse(t.Id), month))], last, default);
     }
 
     private async Task<long> CountAsync(string sql, params object[] values)

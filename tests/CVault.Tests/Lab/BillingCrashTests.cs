@@ -20,7 +20,7 @@ public sealed class BillingCrashTests(Stack stack, ITestOutputHelper output)
         {
             for (var i = 0; i < kills; i++)
             {
-                for (var t = 0; t < 5; t++)
+                for (var t = 0; t < 5; t++) // In one transaction, if no other node comes first.
                 {
                     var tenant = await stack.NewTenantAsync();
                     (await stack.AsOperatorAsync(HttpMethod.Put, $"/admin/tenants/{tenant.Id}/subscription", new { plan_id = plan, from = closed.First.ToString("yyyy-MM-dd") })).Is(System.Net.HttpStatusCode.OK);
@@ -31,7 +31,7 @@ public sealed class BillingCrashTests(Stack stack, ITestOutputHelper output)
                 var point = (i % 4) switch { 1 => "billing-before-commit", 3 => "billing-after-commit", _ => null };
                 if (point is not null)
                 {
-                    await api.StartAsync(("CVAULT_FAIL_POINT", point + ":" + random.Next(1, 3)));
+                    await api.StartAsync(("CVAULT_FAIL_POINT", point));
                     await api.HealthyOrEndedAsync(); // It may find something to close as it starts.
                 }
 
