@@ -51,7 +51,7 @@ public sealed class SendToStripe : BackgroundService
             {
                 if (aside is null || time.GetElapsedTime(aside.Value) > LookAside)
                 {
-                    await outbox.SetAsideAsync(stoppingToken);
+                    await outbox.SetOutdatedAsideAsync(stoppingToken);
                     aside = time.GetTimestamp();
                 }
 

@@ -29,7 +29,7 @@ public sealed class StripeOutbox(NpgsqlDataSource database, TimeProvider time)
     private const int LongestPause = 3600;
 
     /// <summary>Sets aside the usage that must not be said any more, for a look now and then: it is not taken in any case.</summary>
-    public Task SetAsideAsync(CancellationToken cancellation)
+    public Task SetOutdatedAsideAsync(CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
         return RunAsync($"""
