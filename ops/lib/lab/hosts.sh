@@ -90,6 +90,7 @@ runtime_down() { rmdir "$runtime/$id" 2>/dev/null || true; }
 host_down() {
     local name=$1 file
     end_everything_on "$name"
+    relay_down "$name"
     if is_namespace "$(netns "$name")"; then ip netns delete "$id-$name"; fi
     file=$(mntns "$name")
     if is_namespace "$file"; then umount "$file"; fi
@@ -117,6 +118,22 @@ spawn() { # HOST PROCESS CMD...
     echo "$! $(start_time $!)" >"$lab/pids/$name.$process"
     say "$name: $process"
 }
+
+# A way to the API for a client, in a process that is none of its own.
+relay_up() {
+    local name=$1 port log=$lab/logs/$1.relay
+    port=$(cat "$CVAULT_STATE_DIR/run/CVAULT_API_PORT" 2>/dev/null) || die "no API runs in $CVAULT_STATE_DIR"
+    running "$name" relay && return 0
+    setsid "$ops/lib/lab/relay" "$(netns "$name")" "$port" </dev/null >>"$log" 2>&1 8>&- &
+    echo "$! $(start_time $!)" >"$lab/pids/$name.relay"
+    for _ in {1..50}; do
+        running "$name" relay || die "$(tail -n 1 "$log")"
+        ! nsenter --net="$(netns "$name")" bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" 2>/dev/null || { say "$name: the API at 127.0.0.1:$port"; return; }
+        sleep 0.1
+    done
+    die "the relay of $name does not listen; see $log"
+}
+relay_down() { running "$1" relay && kill "$(cut -d' ' -f1 "$lab/pids/$1.relay")" || true; }
 
 # Whatever runs on a host, a user's own commands too. The ids are the kernel's
 # record of who is in this very namespace.

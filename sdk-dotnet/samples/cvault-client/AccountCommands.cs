@@ -10,10 +10,10 @@ public static class AccountCommands
     {
         var url = new Option<string?>("--url") { Description = "The API's URL; else CVAULT_URL, else it is asked for." };
         var checkUrl = new Option<string?>("--check-url") { Description = "A page that answers with the caller's address; else CVAULT_CHECK_URL, else none." };
-        yield return cli.Command("configure", "Say which API to use. The publishable key (cvp_…) comes from CVAULT_API_KEY, or is asked for, or is read from standard input.", [url, checkUrl], async context =>
+        yield return cli.Command("configure", "Say which API to use. The publishable key (cvp_…) comes from CVAULT_PUBLISHABLE_KEY, or is asked for, or is read from standard input.", [url, checkUrl], async context =>
         {
             var apiUrl = context.Parsed.GetValue(url) ?? OfEnvironment("CVAULT_URL") ?? context.Terminal.Ask("API URL");
-            var key = OfEnvironment("CVAULT_API_KEY") ?? context.Terminal.AskSecret("Publishable API key");
+            var key = OfEnvironment("CVAULT_PUBLISHABLE_KEY") ?? context.Terminal.AskSecret("Publishable API key");
             await context.Client.ConfigureAsync(apiUrl, key, context.Parsed.GetValue(checkUrl) ?? OfEnvironment("CVAULT_CHECK_URL") ?? "", context.Cancellation);
             var settings = context.Client.Settings!;
             context.Answer(new { settings.ApiUrl, settings.ApiKeyHint, settings.CheckUrl }, $"Configured for {settings.ApiUrl}", "Next: cvault-client register, or login");
@@ -44,7 +44,7 @@ public static class AccountCommands
 
     private static void Told(CommandContext context, AuthResult result) => context.Answer(
         new { result.Status, result.UserId },
-        result.Status == "verification_sent" ? "A mail with a code is on its way. Next: cvault-client verify" : "Signed in. Next: cvault-client connect --region REGION");
+        result.Status == "verification_sent" ? "A mail with a code is on its way. Next: cvault-client verify" : "Signed in. Next: cvault-client connect (--region REGION; cvault-client servers lists them)");
 
     private static string? OfEnvironment(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 }

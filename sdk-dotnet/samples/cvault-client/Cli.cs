@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 
@@ -40,8 +41,10 @@ public sealed class Cli(Terminal terminal, string? home = null)
         if (parsed.Errors.Count > 0)
         {
             // The parser's words repeat what was typed, and that could be a password in the wrong place.
-            var command = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
-            return Fail(new Failure("USAGE", "The command line is not right.", $"See: cvault-client {command}--help", null, null, ExitCodes.Usage), arguments.Contains("--json"));
+            var command = "";
+            for (var at = parsed.CommandResult; at is { Command: not RootCommand }; at = at.Parent as CommandResult) command = at.Command.Name + " " + command;
+            var what = arguments.Length == 0 ? "Which command?" : command == "" ? "There is no such command." : $"That is not how {command.TrimEnd()} is used.";
+            return Fail(new Failure("USAGE", what, $"See: cvault-client {command}--help", null, null, ExitCodes.Usage), arguments.Contains("--json"));
         }
 
         return await parsed.InvokeAsync(

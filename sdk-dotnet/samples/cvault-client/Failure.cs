@@ -77,7 +77,7 @@ public sealed record Failure(
 
     private static string? HintFor(CVaultException e) => e.Code switch
     {
-        CVaultErrorCodes.InvalidApiKey => "Take a publishable key (cvp_…) from the portal and run: cvault-client configure",
+        CVaultErrorCodes.InvalidApiKey => "Ask the business for a publishable key (cvp_…) and run: cvault-client configure",
         CVaultErrorCodes.Unauthenticated => "Your sign-in has ended. Sign in again: cvault-client login",
         CVaultErrorCodes.InvalidCredentials => "Check both and try again.",
         CVaultErrorCodes.EmailTaken => "Sign in with it, or register another email.",

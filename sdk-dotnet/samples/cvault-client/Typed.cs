@@ -23,7 +23,7 @@ public static class Typed
 
         return key.StartsWith("cvp_", StringComparison.Ordinal) && key.Length <= 64 && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')
             ? key
-            : throw Wrong("api_key", "A publishable key begins with cvp_. It is in the portal, under API keys.");
+            : throw Wrong("api_key", "A publishable key begins with cvp_. The business whose app this is gives it.");
     }
 
     /// <summary>Null for none. http is taken: the answer is an address that the network sees anyway.</summary>

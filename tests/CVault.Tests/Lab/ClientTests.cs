@@ -126,8 +126,6 @@ public sealed class ClientTests(Stack stack)
         private readonly List<Process> started = [];
         private readonly List<string> printed = [];
 
-        private ApiRelay? relay;
-
         private ClientHost(LabClient client) => Client = client;
 
         public LabClient Client { get; }
@@ -137,7 +135,7 @@ public sealed class ClientTests(Stack stack)
         public static async Task<ClientHost> NewAsync(string name)
         {
             var host = new ClientHost(await LabClient.NewAsync(name));
-            host.relay = await ApiRelay.ToAsync(host.Client);
+            await host.Client.HasApiAsync();
             return host;
         }
 
@@ -194,7 +192,6 @@ public sealed class ClientTests(Stack stack)
                 process.Dispose();
             }
 
-            relay?.Dispose();
             await Client.DisposeAsync();
             Directory.Delete(home, recursive: true);
         }

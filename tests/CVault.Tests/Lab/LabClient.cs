@@ -49,6 +49,9 @@ public sealed class LabClient : IAsyncDisposable
     public async Task<bool> OpensTcpAsync(string address, int port) =>
         (await RunAsync("timeout", "1.5", "bash", "-c", $"exec 3<>/dev/tcp/{address}/{port}")).ExitCode == 0;
 
+    /// <summary>From here on the client has the API, on its own loopback.</summary>
+    public Task HasApiAsync() => Stack.RunAsync("ops/lab", ["api", Name]);
+
     public Task<Output> RunAsync(params string[] command) => Stack.OnAsync(Name, command, mayFail: true);
 
     public async ValueTask DisposeAsync() => await DisconnectAsync();

@@ -68,7 +68,7 @@ public sealed class QuickstartTests(Stack stack)
     private async Task<(string[] Lines, string Uplink)> RunAsync(string host, Project project, params string[] program)
     {
         await using var client = await LabClient.NewAsync(host);
-        using var relay = await ApiRelay.ToAsync(client);
+        await client.HasApiAsync();
         var tenant = await stack.NewTenantAsync();
 
         var running = Stack.OnAsync(client.Name, ["env", "-C", project.Folder, $"CVAULT_URL={Stack.Url}", $"CVAULT_PUBLISHABLE_KEY={tenant.PublishableKey}", $"CVAULT_CHECK_URL={CheckUrl}", .. program]);

@@ -5,7 +5,7 @@ import { field, form, h } from '../dom.js';
 export function configure({ state, refresh }) {
   const fields = {
     api_url: field({ id: 'api_url', label: 'API URL', type: 'url', value: state.api_url ?? '', placeholder: 'https://api.example.com', required: true, autocomplete: 'url', spellcheck: 'false', help: 'Where CVault answers. https, or http on this computer alone.' }),
-    api_key: field({ id: 'api_key', label: 'Publishable API key', type: 'text', placeholder: 'cvp_…', required: true, autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none', help: 'From your business’s portal: it begins with cvp_. A secret key (cvk_, cvs_) belongs on a server and is refused here.' }),
+    api_key: field({ id: 'api_key', label: 'Publishable API key', type: 'text', placeholder: 'cvp_…', required: true, autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none', help: 'Your business gives it; it begins with cvp_. A secret key (cvk_, cvs_) belongs on a server and is refused here.' }),
     check_url: field({ id: 'check_url', label: 'Address check URL (optional)', type: 'url', value: state.check_url ?? '', autocomplete: 'off', spellcheck: 'false', help: 'A page that answers with the caller’s IP address as plain text. It shows your address before and after you connect.' }),
   };
   return {

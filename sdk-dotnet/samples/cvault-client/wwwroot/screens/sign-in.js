@@ -20,7 +20,7 @@ export function signIn({ state, refresh }) {
       h('h1', {}, 'Register'),
       h('p.lead', {}, 'Make an account with the business at ', h('span.nowrap', {}, new URL(state.api_url).host), '.'),
       form({
-        fields: { email: email(), password: password('new-password', 'At least 12 characters.') }, button: 'Register', busy: 'Registering…',
+        fields: { email: email(), password: password('new-password', 'At least 8 characters.') }, button: 'Register', busy: 'Registering…',
         submit: async (values) => {
           const { status } = await post('register', values);
           if (status === 'verification_sent') set('verify');
