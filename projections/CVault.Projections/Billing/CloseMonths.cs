@@ -97,7 +97,6 @@ public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database,
 
     private async Task<int> CloseTogetherAsync(IReadOnlyList<DueMonth> due, long until, CancellationToken cancellation)
     {
-        // With an identity map, see below.
         await using var session = store.IdentitySession();
         session.LastModifiedBy = "platform";
         TenantWall.ActForAll();
@@ -110,26 +109,20 @@ public sealed class CloseMonths(IDocumentStore store, NpgsqlDataSource database,
         if (months.Length == 0) return 0;
 
         var now = time.GetUtcNow();
-        IReadOnlyList<Closed> closed;
-        long through;
-        await using (var usage = await BillableUsage.TakeAsync(database, null, now, Math.Max(until, months.Max(m => m.Account.Through)), cancellation))
-        {
-            through = usage.Through;
-            closed = await Draft.OfAsync(usage, m => Draft.InvoicesBeforeAsync(session.ForTenant(m.Tenant.ToString()), m, cancellation), months, cancellation);
-        }
-
+        await using var usage = await BillableUsage.TakeAsync(database, null, now, Math.Max(until, months.Max(m => m.Account.Through)), cancellation);
+        var closed = await Draft.OfAsync(usage, m => Draft.InvoicesBeforeAsync(session.ForTenant(m.Tenant.ToString()), m, cancellation), months, cancellation);
         var numbers = new Queue<string>(await InvoiceNumbers.TakeAsync(session, InvoiceNumbers.Invoices, closed.Count(c => !c.Lines.IsEmpty), now, cancellation));
         foreach (var ((tenant, account, month), (lines, credit)) in months.Zip(closed))
         {
             var own = session.ForTenant(tenant.ToString());
-            // Marten would load each account anew to apply the event to it, with all others waiting for the numbers.
+            // In the identity map, or Marten would load each account anew to apply the event to it, while all others wait for the numbers.
             ((IMartenSession)own).ItemMap[typeof(BillingAccount)] = new Dictionary<Guid, BillingAccount> { [account.Id] = account };
             Guid? invoiceId = lines.IsEmpty ? null : Invoice.IdOf(tenant, month);
-            own.Events.Append(account.Id, versions[tenant] + 1, new MonthClosed(month, invoiceId, credit, through));
+            own.Events.Append(account.Id, versions[tenant] + 1, new MonthClosed(month, invoiceId, credit, usage.Through));
             if (invoiceId is { } id)
             {
                 own.Events.StartStream<Invoice>(id, new InvoiceIssued(
-                    numbers.Dequeue(), month, account.Currency!, names[tenant], account.BillTo, [.. lines], through, versions[tenant], now, DateOnly.FromDateTime(now.UtcDateTime).AddDays(account.PaymentDays), seller));
+                    numbers.Dequeue(), month, account.Currency!, names[tenant], account.BillTo, [.. lines], usage.Through, versions[tenant], now, DateOnly.FromDateTime(now.UtcDateTime).AddDays(account.PaymentDays), seller));
             }
         }
 
