@@ -18,7 +18,7 @@ export interface RequestOptions {
 }
 
 /** One call of the API. */
-export interface Call {
+export interface Call<T = unknown> {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
   /** What is null or undefined is left out. */
@@ -27,6 +27,9 @@ export interface Call {
 
   /** The media type of the answer. */
   accept?: 'application/json' | 'text/plain' | 'image/png';
+
+  /** What to make of the answer. Where it throws, whatever it throws, the answer was not the API's. */
+  read?(answer: unknown): T;
   options?: RequestOptions | undefined;
 }
 
@@ -70,7 +73,7 @@ export class Transport {
    * The answer's body: parsed JSON, text, or bytes. A POST has one idempotency key for all of its attempts.
    * @param token The user's access token, for a call on their behalf.
    */
-  async send<T>(call: Call, token?: string): Promise<T> {
+  async send<T>(call: Call<T>, token?: string): Promise<T> {
     const { signal, maxRetries = this.#settings.maxRetries } = call.options ?? {};
     const headers = this.#headers(call, token);
     for (let attempt = 1; ; attempt++) {
@@ -126,7 +129,7 @@ export class Transport {
         cache: 'no-store',
         signal: stop.signal,
       });
-      return await read(answer, call.accept ?? 'application/json');
+      return await read(answer, call);
     } catch (error) {
       if (signal?.aborted) {
         failure = 'ABORTED';
@@ -187,7 +190,8 @@ function mayRepeat({ code, status, retryAfter }: CVaultError): boolean {
   return code === ErrorCode.NetworkError || transient.includes(status) || (code === ErrorCode.Conflict && retryAfter !== null);
 }
 
-async function read(answer: Response, accept: string): Promise<unknown> {
+async function read(answer: Response, call: Call): Promise<unknown> {
+  const accept = call.accept ?? 'application/json';
   const type = answer.headers.get('Content-Type') ?? '';
   const problem = /^application\/(problem\+)?json/;
   // All of it is read, wanted or not: the connection is then free for the next request.
@@ -196,7 +200,11 @@ async function read(answer: Response, accept: string): Promise<unknown> {
     if (accept === 'image/png') return new Uint8Array(bytes);
     const text = new TextDecoder().decode(bytes);
     const value = accept === 'text/plain' ? text : parse(text);
-    if (value !== undefined) return value;
+    try {
+      if (value !== undefined) return call.read ? call.read(value) : value;
+    } catch {
+      // Half an answer is none.
+    }
   }
 
   throw errorOf(answer, !answer.ok && problem.test(type) ? parse(new TextDecoder().decode(bytes)) : undefined);
@@ -223,7 +231,7 @@ function errorOf(answer: Response, problem: Record<string, unknown> | undefined)
 
   if (typeof problem['request_id'] === 'string') details.requestId = problem['request_id'];
   if (problem['errors'] && typeof problem['errors'] === 'object') details.errors = problem['errors'] as Record<string, string[]>;
-  return new CVaultError(problem['code'], String(problem['detail'] ?? problem['title'] ?? problem['code']), details);
+  return new CVaultError(problem['code'], [problem['detail'], problem['title']].find(text => typeof text === 'string') ?? problem['code'], details);
 }
 
 /** Seconds (RFC 9110, 10.2.3); null without any. */

@@ -76,8 +76,8 @@ internal sealed class Api
     /// <summary>A call that answers tokens, if all is well; they are kept.</summary>
     public async Task<TokensAnswer> SignInAsync(Call call, RequestOptions? options, CancellationToken cancellation)
     {
-        var tokens = await SendAsync(call, Json.Default.TokensAnswer, options, cancellation).ConfigureAwait(false);
-        if (tokens.AccessToken is not null) await sessions.SetAsync(tokens, cancellation).ConfigureAwait(false);
+        var tokens = await SendAsync(call, body => TokensAnswer.Read(body, a => a.IsLogin || a is { AccessToken: null, Status: not null }), options, cancellation).ConfigureAwait(false);
+        if (tokens.IsLogin) await sessions.SetAsync(tokens, cancellation).ConfigureAwait(false);
         return tokens;
     }
 

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace CVault.Sdk;
 
 /// <summary>
@@ -87,11 +85,12 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
             {
                 tokens = await transport.SendAsync(
                     Call.Post(refreshPath, new RefreshTokenBody(session.RefreshToken), Json.Default.RefreshTokenBody),
-                    body => JsonSerializer.Deserialize(body, Json.Default.TokensAnswer) is { AccessToken: not null, RefreshToken: not null } answer ? answer : throw new JsonException("no tokens"),
+                    body => TokensAnswer.Read(body, a => a.IsLogin),
                     null, session.RefreshKey, null, CancellationToken.None).ConfigureAwait(false);
             }
-            catch (CVaultException e) when (e.Status is 401 or 403)
+            catch (CVaultException e) when (e is { Status: 401, Code: CVaultErrorCodes.Unauthenticated })
             {
+                // Anything else, a suspended tenant or a proxy's page say, leaves the login as it is.
                 if (await ReplaceAsync(session, null).ConfigureAwait(false) is { } other) return other;
                 throw;
             }
@@ -125,8 +124,8 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
 
     private static CVaultSession SessionOf(TokensAnswer tokens) => new()
     {
-        UserId = tokens.UserId ?? tokens.MemberId ?? default, AccessToken = tokens.AccessToken!, RefreshToken = tokens.RefreshToken ?? "",
-        ExpiresAt = DateTimeOffset.UtcNow.AddSeconds(tokens.ExpiresIn), RefreshKey = NewKey(),
+        UserId = tokens.UserId ?? tokens.MemberId ?? default, AccessToken = tokens.AccessToken!, RefreshToken = tokens.RefreshToken!,
+        ExpiresAt = DateTimeOffset.UtcNow.AddSeconds(tokens.ExpiresIn!.Value), RefreshKey = NewKey(),
     };
 
     /// <summary>Not made of the token: who finds a spent one could have the answer to its refresh replayed.</summary>
