@@ -27,7 +27,7 @@ internal sealed class Transport
         if (options.MaxRetries < 0) throw new ArgumentException("MaxRetries must be 0 or more.", nameof(options));
         (this.key, this.secret, timeout, maxRetries, log) = (key, secret, options.Timeout, options.MaxRetries, options.Log);
         var client = options.HttpClient;
-        http = options.HttpClientFactory ?? (client is not null ? () => client : OwnClient);
+        http = options.HttpClientFactory ?? (client is not null ? () => client : () => OwnClient(root.Scheme));
         // A browser would ask the API whether it may be sent, and hear that it may not.
         if (!RuntimeInformation.IsOSPlatform(OSPlatform.Create("BROWSER"))) userAgent = UserAgentOf(options.UserAgent);
     }
@@ -74,7 +74,7 @@ internal sealed class Transport
             // With the caller's token, not the linked one that nobody knows.
             cancellation.ThrowIfCancellationRequested();
             var timedOut = e is OperationCanceledException;
-            log?.Invoke(new CVaultLogEntry(call.Method.Method, call.Path, attempt, 0, null, watch.Elapsed, timedOut ? "timeout" : e.GetType().Name));
+            Tell(new CVaultLogEntry(call.Method.Method, call.Path, attempt, 0, null, watch.Elapsed, timedOut ? "timeout" : e.GetType().Name));
             throw new CVaultException(CVaultErrorCodes.NetworkError, timedOut ? "The API did not answer in time." : "The API cannot be reached.", e) { TimedOut = timedOut };
         }
 
@@ -83,7 +83,7 @@ internal sealed class Transport
             var body = response.Content is null ? [] : await response.Content.ReadAsByteArrayAsync().ConfigureAwait(false);
             var status = (int)response.StatusCode;
             var requestId = response.Headers.TryGetValues("X-Request-Id", out var ids) ? ids.FirstOrDefault() : null;
-            log?.Invoke(new CVaultLogEntry(call.Method.Method, call.Path, attempt, status, requestId, watch.Elapsed, null));
+            Tell(new CVaultLogEntry(call.Method.Method, call.Path, attempt, status, requestId, watch.Elapsed, null));
             if (status is < 200 or > 299) throw ErrorOf(response, body, requestId);
             var mediaType = response.Content?.Headers.ContentType?.MediaType;
             if (!string.Equals(mediaType, call.Accept, StringComparison.OrdinalIgnoreCase)) throw Unexpected(status, requestId, null);
@@ -95,6 +95,18 @@ internal sealed class Transport
             {
                 throw Unexpected(status, requestId, e);
             }
+        }
+    }
+
+    private void Tell(CVaultLogEntry entry)
+    {
+        try
+        {
+            log?.Invoke(entry);
+        }
+        catch (Exception)
+        {
+            // A log is no reason for a call to fail.
         }
     }
 
@@ -210,16 +222,16 @@ internal sealed class Transport
 
 #if NET
     /// <summary>For all clients that bring none: connections are shared, and renewed so that a new address of the host is noticed.</summary>
-    private static readonly Lazy<HttpClient> Shared = new(() =>
-        new HttpClient(OperatingSystem.IsBrowser()
+    private static HttpClient NewClient(bool useProxy) =>
+        new(OperatingSystem.IsBrowser()
             ? new HttpClientHandler()
-            : new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) })
-        { Timeout = Timeout.InfiniteTimeSpan });
+            : new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = useProxy, PooledConnectionLifetime = TimeSpan.FromMinutes(2) })
+        { Timeout = Timeout.InfiniteTimeSpan };
 
     private static double Jitter() => Random.Shared.NextDouble();
 #else
-    private static readonly Lazy<HttpClient> Shared = new(() =>
-        new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false }) { Timeout = Timeout.InfiniteTimeSpan });
+    private static HttpClient NewClient(bool useProxy) =>
+        new(new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = useProxy }) { Timeout = Timeout.InfiniteTimeSpan };
 
     private static readonly Random Dice = new();
 
@@ -229,5 +241,8 @@ internal sealed class Transport
     }
 #endif
 
-    private static HttpClient OwnClient() => Shared.Value;
+    /// <summary>http is for this machine alone: a proxy would be told keys and passwords in the clear.</summary>
+    private static readonly Lazy<HttpClient> SharedHere = new(() => NewClient(useProxy: false)), Shared = new(() => NewClient(useProxy: true));
+
+    private static HttpClient OwnClient(string scheme) => scheme == "http" ? SharedHere.Value : Shared.Value;
 }

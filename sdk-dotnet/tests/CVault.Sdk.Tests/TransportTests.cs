@@ -127,6 +127,20 @@ public class TransportTests
     }
 
     [Fact]
+    public async Task A_log_that_throws_breaks_nothing()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url, Log = _ => throw new InvalidOperationException() });
+        await cvault.Servers.ListAsync();
+        server.First = http =>
+        {
+            http.Abort();
+            return Task.FromResult(true);
+        };
+        Assert.Equal(CVaultErrorCodes.NetworkError, (await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync(options: new RequestOptions { MaxRetries = 0 }))).Code);
+    }
+
+    [Fact]
     public async Task Reading_a_list_asks_for_no_more_than_is_read_and_can_be_cancelled()
     {
         await using var server = await AnyOrderServer.StartAsync();
