@@ -30,6 +30,9 @@ export interface Call<T = unknown> {
 
   /** What to make of the answer. Where it throws, whatever it throws, the answer was not the API's. */
   read?(answer: unknown): T;
+
+  /** Of a DELETE: the answer where an earlier attempt's was lost and a later one finds nothing left. */
+  gone?: object;
   options?: RequestOptions | undefined;
 }
 
@@ -47,6 +50,9 @@ export interface TransportSettings {
 
 /** Seconds of Retry-After that a call waits for. */
 const longestWait = 60;
+
+/** Bytes of an answer; the API's are far smaller. */
+const longestAnswer = 16_000_000;
 
 /** Milliseconds, about 25 days: what is longer ends at once. */
 const longestTimer = 2 ** 31 - 1;
@@ -76,13 +82,16 @@ export class Transport {
   async send<T>(call: Call<T>, token?: string): Promise<T> {
     const { signal, maxRetries = this.#settings.maxRetries } = call.options ?? {};
     const headers = this.#headers(call, token);
+    let lost = false;
     for (let attempt = 1; ; attempt++) {
       try {
         return (await this.#attempt(call, headers, attempt)) as T;
       } catch (error) {
+        if (lost && call.gone && isCVaultError(error) && error.status === 404 && error.code === ErrorCode.NotFound) return call.read!(call.gone);
         if (!isCVaultError(error) || !mayRepeat(error) || attempt > maxRetries || (error.retryAfter ?? 0) > longestWait) throw error;
         const backoff = Math.min(8000, 250 * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
-        await pause(error.retryAfter === null ? backoff : error.retryAfter * 1000, signal);
+        lost ||= error.status !== 429; // What had too many before it was not done.
+        await pause(Math.max(backoff, (error.retryAfter ?? 0) * 1000), signal);
       }
     }
   }
@@ -194,10 +203,9 @@ async function read(answer: Response, call: Call): Promise<unknown> {
   const accept = call.accept ?? 'application/json';
   const type = answer.headers.get('Content-Type') ?? '';
   const problem = /^application\/(problem\+)?json/;
-  // All of it is read, wanted or not: the connection is then free for the next request.
-  const bytes = await answer.arrayBuffer();
+  const bytes = await bytesOf(answer);
   if (answer.ok && type.startsWith(accept)) {
-    if (accept === 'image/png') return new Uint8Array(bytes);
+    if (accept === 'image/png') return bytes;
     const text = new TextDecoder().decode(bytes);
     const value = accept === 'text/plain' ? text : parse(text);
     try {
@@ -208,6 +216,22 @@ async function read(answer: Response, call: Call): Promise<unknown> {
   }
 
   throw errorOf(answer, !answer.ok && problem.test(type) ? parse(new TextDecoder().decode(bytes)) : undefined);
+}
+
+/** All of the body, wanted or not: the connection is then free for the next request. But none without an end. */
+async function bytesOf(answer: Response): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = answer.body?.getReader?.();
+  if (!reader) return new Uint8Array(await answer.arrayBuffer()); // Some platforms have no streams.
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    parts.push(value);
+    if ((length += value.length) <= longestAnswer) continue;
+    void reader.cancel().catch(() => {});
+    throw new CVaultError(ErrorCode.UnexpectedAnswer, 'The answer is longer than any of the API\'s.', { status: answer.status, requestId: answer.headers.get('X-Request-Id') });
+  }
 }
 
 /** Undefined for what is no JSON object. */

@@ -65,7 +65,7 @@ internal sealed class Api
     }
 
     public Task<T> SendAsync<T>(Call call, JsonTypeInfo<T> type, RequestOptions? options, CancellationToken cancellation) =>
-        SendAsync(call, body => JsonSerializer.Deserialize(body, type) ?? throw new JsonException("null"), options, cancellation);
+        SendAsync(call, body => JsonSerializer.Deserialize(body, type) is { } answer and not IPage { Items: null } ? answer : throw new JsonException("null"), options, cancellation);
 
     /// <summary>The answer's bytes.</summary>
     public Task<byte[]> SendAsync(Call call, RequestOptions? options, CancellationToken cancellation) => SendAsync(call, body => body, options, cancellation);
