@@ -50,8 +50,11 @@ public static class CVaultServices
 
     private static IHttpClientBuilder Add<TOptions>(IServiceCollection services, Action<TOptions> configure, string name) where TOptions : CVaultOptions
     {
+        // Known before the first handler is made: it is these options that ask for a client.
+        var here = false;
         services.AddOptions<TOptions>().Configure(configure).PostConfigure<IServiceProvider>((options, provider) =>
         {
+            here = options.BaseUrl is { IsAbsoluteUri: true, Scheme: "http" };
             if (options.HttpClient is null) options.HttpClientFactory ??= () => provider.GetRequiredService<IHttpClientFactory>().CreateClient(name);
             options.TokenStore ??= provider.GetService<ITokenStore>();
             options.Log ??= LogTo(provider.GetRequiredService<ILoggerFactory>().CreateLogger("CVault.Sdk." + name));
@@ -59,7 +62,8 @@ public static class CVaultServices
         return services.AddHttpClient(name, http => http.Timeout = Timeout.InfiniteTimeSpan)
             .ConfigurePrimaryHttpMessageHandler(() => RuntimeInformation.IsOSPlatform(OSPlatform.Create("BROWSER"))
                 ? new HttpClientHandler()
-                : new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false })
+                // http is for this machine alone: a proxy would be told keys and passwords in the clear.
+                : new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = !here })
             // They would write query values, and at their lowest level headers.
             .RemoveAllLoggers();
     }

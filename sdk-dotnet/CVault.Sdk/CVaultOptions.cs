@@ -11,7 +11,7 @@ public abstract class CVaultOptions
 
     /// <summary>
     /// Which client sends the requests; absent: one that the SDK makes. It should follow no redirects: they would carry the key
-    /// elsewhere. The SDK never disposes it.
+    /// elsewhere. For an http address it should use no proxy, which would be told keys and passwords in the clear. The SDK never disposes it.
     /// </summary>
     public HttpClient? HttpClient { get; set; }
 
@@ -24,7 +24,7 @@ public abstract class CVaultOptions
     /// <summary>Added to the <c>User-Agent</c>, as in <c>MyApp/1.2</c>.</summary>
     public string? UserAgent { get; set; }
 
-    /// <summary>Hears of every attempt. Neither headers nor bodies nor query values are in it.</summary>
+    /// <summary>Hears of every attempt. Neither headers nor bodies nor query values are in it. What it throws is ignored.</summary>
     public Action<CVaultLogEntry>? Log { get; set; }
 
     /// <summary>In place of <see cref="HttpClient"/>, where each request asks for one anew (<c>IHttpClientFactory</c>).</summary>

@@ -1,5 +1,6 @@
 import type { Core } from './core.js';
 import type { Wire } from './names.js';
+import { tokensOf, type Tokens } from './session.js';
 import type { RequestOptions } from './transport.js';
 
 export interface EmailAndPassword {
@@ -55,8 +56,8 @@ export class Auth {
    * @throws `EMAIL_TAKEN`, `USER_LIMIT_EXCEEDED`, `VALIDATION_FAILED`
    */
   async register({ email, password }: EmailAndPassword, options?: RequestOptions): Promise<SignedIn | VerificationSent> {
-    const answer = await this.#core.call<Wire['TokenView'] | Wire['OutcomeView']>({ ...post('register', { email, password } satisfies Wire['EmailAndPassword']), options });
-    return 'access_token' in answer ? await this.#start(answer) : { status: 'verification_sent', userId: null, expiresIn: null };
+    const tokens = await this.#core.call({ ...post('register', { email, password } satisfies Wire['EmailAndPassword']), options, read: (answer: Wire['TokenView'] | Wire['OutcomeView']) => ('status' in answer ? null : tokensOf(answer)) });
+    return tokens ? await this.#start(tokens) : { status: 'verification_sent', userId: null, expiresIn: null };
   }
 
   /**
@@ -132,12 +133,12 @@ export class Auth {
   }
 
   async #signIn(path: string, body: object, options: RequestOptions | undefined): Promise<SignedIn> {
-    return await this.#start(await this.#core.call<Wire['TokenView']>({ ...post(path, body), options }));
+    return await this.#start(await this.#core.call({ ...post(path, body), options, read: tokensOf }));
   }
 
-  async #start(tokens: Wire['TokenView']): Promise<SignedIn> {
+  async #start(tokens: Tokens): Promise<SignedIn> {
     await this.#core.sessions.start(tokens);
-    return { status: 'signed_in', userId: tokens.user_id, expiresIn: tokens.expires_in ?? 0 };
+    return { status: 'signed_in', userId: tokens.user_id, expiresIn: tokens.expires_in };
   }
 }
 

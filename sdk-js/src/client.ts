@@ -16,7 +16,7 @@ export interface CVaultOptions {
   /** A publishable key (`cvp_…`) for apps and pages, or a secret key's id (`cvk_…`) with its `apiSecret`. */
   apiKey: string;
 
-  /** Only ever on your servers. In a browser's page it is refused. */
+  /** Only ever on your servers. In a browser's page or worker it is refused. */
   apiSecret?: string;
 
   /** Where the API is: https, or http on this machine. */
@@ -68,7 +68,7 @@ export class CVault {
     if (apiKey.startsWith('cvs_')) throw new TypeError('apiKey is a secret: give it as apiSecret, on your server.');
     if (apiSecret !== undefined && isPage()) throw new TypeError('An apiSecret must never be in a page, where everybody can read it. Use a publishable key.');
     const transport = new Transport({ baseUrl, apiKey, apiSecret, fetch, timeout, maxRetries, logger, userAgent });
-    const core = new Core(transport, new Sessions(storage ?? defaultStorage(apiKey), transport), this.#events);
+    const core = new Core(transport, new Sessions(storage ?? defaultStorage(transport.name), transport), this.#events);
     this.auth = new Auth(core);
     this.devices = new Devices(core);
     this.servers = new Servers(core);

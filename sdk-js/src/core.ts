@@ -4,7 +4,7 @@ import type { Sessions } from './session.js';
 import { newIdempotencyKey, type Call, type Transport } from './transport.js';
 
 /** A call whose path may have `{id}` in it. */
-export type CoreCall = Call & { id?: string };
+export type CoreCall<T = unknown> = Call<T> & { id?: string };
 
 /** What the resources of one client share. */
 export class Core {
@@ -15,15 +15,15 @@ export class Core {
   ) {}
 
   /** A call by the API key alone. */
-  call<T>(call: CoreCall): Promise<T> {
-    return this.#told(async () => await this.transport.send<T>(prepare(call)));
+  call<T>(call: CoreCall<T>): Promise<T> {
+    return this.#told(async () => await this.transport.send(prepare(call)));
   }
 
   /** A call on behalf of the user who is signed in. */
-  userCall<T>(call: CoreCall): Promise<T> {
+  userCall<T>(call: CoreCall<T>): Promise<T> {
     return this.#told(async () => {
       const prepared = prepare(call);
-      return await this.sessions.with(call.options?.signal, token => this.transport.send<T>(prepared, token));
+      return await this.sessions.with(call.options?.signal, token => this.transport.send(prepared, token));
     });
   }
 
@@ -38,7 +38,7 @@ export class Core {
 }
 
 /** With its id in its path, and one idempotency key for all that follows. */
-function prepare({ id, ...call }: CoreCall): Call {
+function prepare<T>({ id, ...call }: CoreCall<T>): Call<T> {
   const { path, method, options } = call;
   if (!path.includes('{id}')) return { ...call, options: withKey() };
   // Anything else could lead to another resource: DELETE /devices/ or /devices/../users.

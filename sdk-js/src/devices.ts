@@ -1,6 +1,6 @@
 import type { Core } from './core.js';
 import { camel, type Camel, type OneOf, type Wire } from './names.js';
-import { List, type PageOptions } from './page.js';
+import { List, nextOf, type PageOptions } from './page.js';
 import type { RequestOptions } from './transport.js';
 
 /** Whether the device's server has confirmed the change: `live`, or `pending` when it will soon, without another call. */
@@ -104,24 +104,28 @@ export class Devices {
    */
   async register({ deviceName, publicKey, serverRegion }: RegisterDevice, options?: RequestOptions): Promise<RegisteredDevice> {
     const body: Wire['RegisterDevice'] = { device_name: deviceName, ...(publicKey !== undefined && { public_key: publicKey }), ...(serverRegion !== undefined && { server_region: serverRegion }) };
-    return named(await this.#core.userCall<Wire['RegisteredDeviceView']>({ method: 'POST', path: '/api/v1/devices', body, options }));
+    return await this.#core.userCall({ method: 'POST', path: '/api/v1/devices', body, options, read: named<Wire['RegisteredDeviceView']> });
   }
 
   /** One page when awaited, all devices by `for await`. */
   list({ limit, cursor }: PageOptions = {}, options?: RequestOptions): List<DevicePage, Device> {
-    return new List(async cursor => {
-      const { devices, next_cursor } = await this.#core.userCall<Required<Wire['DevicesView']>>({ method: 'GET', path: '/api/v1/devices', query: { limit, cursor }, options });
-      return { devices: devices.map(device => named(device)), nextCursor: next_cursor };
-    }, page => page.devices, cursor);
+    return new List<DevicePage, Device>(
+      cursor => this.#core.userCall({
+        method: 'GET', path: '/api/v1/devices', query: { limit, cursor }, options,
+        read: ({ devices, next_cursor }: Wire['DevicesView']) => ({ devices: devices.map(device => named(device)), nextCursor: nextOf(next_cursor, cursor) }),
+      }),
+      page => page.devices,
+      cursor,
+    );
   }
 
   async get(id: string, options?: RequestOptions): Promise<Device> {
-    return named(await this.#core.userCall<Wire['DeviceView']>({ method: 'GET', path: one, id, options }));
+    return await this.#core.userCall({ method: 'GET', path: one, id, options, read: named<Wire['DeviceView']> });
   }
 
-  /** Ends the device: its tunnel carries nothing any more, and there is room for another. */
+  /** Ends the device: its tunnel carries nothing any more, and there is room for another. One whose answer was lost, and that then is not found, has done so. */
   async remove(id: string, options?: RequestOptions): Promise<RemovedDevice> {
-    return named(await this.#core.userCall<Wire['RevokedDeviceView']>({ method: 'DELETE', path: one, id, options }));
+    return await this.#core.userCall({ method: 'DELETE', path: one, id, options, read: named<Wire['RevokedDeviceView']>, gone: { device_id: id, status: 'revoked', peer_status: 'pending' } });
   }
 
   /**
@@ -131,7 +135,7 @@ export class Devices {
    */
   async rotateKey(id: string, { publicKey }: { publicKey?: string } = {}, options?: RequestOptions): Promise<RotatedKey> {
     const body = publicKey === undefined ? {} : { public_key: publicKey };
-    return named(await this.#core.userCall<Wire['RotatedKeyView']>({ method: 'POST', path: one + '/rotate-key', id, body, options }));
+    return await this.#core.userCall({ method: 'POST', path: one + '/rotate-key', id, body, options, read: named<Wire['RotatedKeyView']> });
   }
 
   /**
@@ -139,7 +143,7 @@ export class Devices {
    * @throws `CONFLICT` for a parked device
    */
   async config(id: string, options?: RequestOptions): Promise<DeviceConfig> {
-    return named(await this.#core.userCall<Wire['DeviceConfigView']>({ method: 'GET', path: config, id, options }));
+    return await this.#core.userCall({ method: 'GET', path: config, id, options, read: named<Wire['DeviceConfigView']> });
   }
 
   /** The config as the text of a file. Secret. */

@@ -21,14 +21,10 @@ export interface LogEntry {
   error?: string;
 }
 
-/** Where the debug log goes, for example `console.debug`. One that throws is ignored. */
+/** Where the debug log goes, for example `console.debug`. One that throws, or whose promise is rejected, is ignored. */
 export type Logger = (entry: LogEntry) => void;
 
-/** Tells a logger, whatever it does. */
+/** Tells a logger, whatever it does: a log is no reason for a call, or the program, to fail. */
 export function tell(logger: Logger | undefined, entry: LogEntry): void {
-  try {
-    logger?.(entry);
-  } catch {
-    // A log is no reason for a call to fail.
-  }
+  void (async () => logger?.(entry))().catch(() => {});
 }

@@ -7,6 +7,12 @@ export interface PageOptions {
   cursor?: string | null | undefined;
 }
 
+/** The cursor of the next page; null at the end. Throws for a page that leads to itself, which would be read for ever. */
+export function nextOf(next: string | null | undefined, asked: string | null | undefined): string | null {
+  if (next && next === asked) throw new RangeError('The page leads to itself.');
+  return next || null;
+}
+
 /**
  * A list: `await` it for one page, or walk it with `for await` for the items of all pages, each page being fetched when
  * it is needed. Until then nothing is asked for.

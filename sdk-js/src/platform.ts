@@ -1,5 +1,7 @@
-/** A browser's page, where everybody can read what the code holds. */
-export const isPage = () => typeof window !== 'undefined' && typeof document !== 'undefined';
+const hasNode = () => typeof process !== 'undefined' && typeof process.versions?.node === 'string';
+
+/** A browser's page or one of its workers, where everybody can read what the code holds. */
+export const isPage = () => (typeof window !== 'undefined' && typeof document !== 'undefined') || ('WorkerGlobalScope' in globalThis && !hasNode());
 
 /** Node.js, or Electron's main process; not Electron's pages. */
-export const isNode = () => !isPage() && typeof process !== 'undefined' && typeof process.versions?.node === 'string';
+export const isNode = () => !isPage() && hasNode();

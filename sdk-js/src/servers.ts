@@ -1,6 +1,6 @@
 import type { Core } from './core.js';
 import { camel, type Wire } from './names.js';
-import { List, type PageOptions } from './page.js';
+import { List, nextOf, type PageOptions } from './page.js';
 import type { RequestOptions } from './transport.js';
 
 /** A VPN server. */
@@ -39,7 +39,10 @@ export class Servers {
   /** One page when awaited, all servers by `for await`. Nobody need be signed in. */
   list({ limit, cursor }: PageOptions = {}, options?: RequestOptions): List<ServerPage, Server> {
     return new List<ServerPage, Server>(
-      async cursor => camel(await this.#core.call<Wire['ServersView']>({ method: 'GET', path: '/api/v1/servers', query: { limit, cursor }, options })),
+      cursor => this.#core.call({
+        method: 'GET', path: '/api/v1/servers', query: { limit, cursor }, options,
+        read: ({ servers, next_cursor }: Wire['ServersView']) => ({ servers: servers.map(server => camel(server)), nextCursor: nextOf(next_cursor, cursor) }),
+      }),
       page => page.servers,
       cursor,
     );

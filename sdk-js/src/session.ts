@@ -7,6 +7,9 @@ import { abortable, newIdempotencyKey, type Transport } from './transport.js';
 /** A token that expires so soon (milliseconds) may have expired when it arrives. */
 const margin = 30_000;
 
+/** A login, as the API answers it. */
+export type Tokens = Required<Wire['TokenView']>;
+
 /** What the clients that share a store share: one refresh for all of them, and one write after the other. */
 class Shared {
   static readonly #all = new WeakMap<SessionStorage, Shared>();
@@ -47,7 +50,7 @@ export class Sessions {
   }
 
   /** Signs in whom the tokens are of. */
-  async start(tokens: Wire['TokenView']): Promise<void> {
+  async start(tokens: Tokens): Promise<void> {
     const session = sessionOf(tokens);
     await this.#shared.alone(async () => await this.#storage.set(session));
   }
@@ -70,7 +73,7 @@ export class Sessions {
     try {
       return await send(first.accessToken);
     } catch (error) {
-      if (!isCVaultError(error) || error.status !== 401 || error.code !== ErrorCode.Unauthenticated) throw error;
+      if (!isRefusal(error)) throw error;
       return await send((await this.#good(signal, first)).accessToken);
     }
   }
@@ -117,12 +120,12 @@ export class Sessions {
     let next: StoredSession | null = null;
     let failure: unknown;
     try {
-      next = sessionOf(await this.#transport.send<Wire['TokenView']>({
-        method: 'POST', path: '/api/v1/auth/refresh', body: { refresh_token: refreshToken } satisfies Wire['RefreshTokens'], options: { idempotencyKey: refreshKey },
+      next = sessionOf(await this.#transport.send({
+        method: 'POST', path: '/api/v1/auth/refresh', body: { refresh_token: refreshToken } satisfies Wire['RefreshTokens'], options: { idempotencyKey: refreshKey }, read: tokensOf,
       }));
     } catch (error) {
-      // What is no refusal, a network failure say, leaves the login as it is.
-      if (!isCVaultError(error) || (error.status !== 401 && error.status !== 403)) throw error;
+      // Anything else, a suspended business or a proxy's page say, leaves the login as it is.
+      if (!isRefusal(error)) throw error;
       failure = error;
     }
 
@@ -143,8 +146,19 @@ export class Sessions {
   }
 }
 
+/** The API's word that a token is no good. */
+const isRefusal = (error: unknown) => isCVaultError(error) && error.status === 401 && error.code === ErrorCode.Unauthenticated;
+
 const isGood = (session: StoredSession, refused: string | undefined) => session.accessToken !== refused && session.expiresAt - Date.now() > margin;
 
-const sessionOf = (tokens: Wire['TokenView']): StoredSession => ({
-  userId: tokens.user_id, accessToken: tokens.access_token, refreshToken: tokens.refresh_token, expiresAt: Date.now() + (tokens.expires_in ?? 0) * 1000, refreshKey: newIdempotencyKey(),
+/** The tokens of an answer that has all of them; half a login would take the place of a good one. */
+export function tokensOf(answer: Wire['TokenView']): Tokens {
+  const { user_id, access_token, refresh_token, expires_in } = answer;
+  for (const text of [user_id, access_token, refresh_token]) if (typeof text !== 'string' || text === '') throw new TypeError('Not a login.');
+  if (!Number.isFinite(expires_in)) throw new TypeError('Not a login.');
+  return answer as Tokens;
+}
+
+const sessionOf = (tokens: Tokens): StoredSession => ({
+  userId: tokens.user_id, accessToken: tokens.access_token, refreshToken: tokens.refresh_token, expiresAt: Date.now() + tokens.expires_in * 1000, refreshKey: newIdempotencyKey(),
 });

@@ -56,10 +56,10 @@ export function localStorageStorage(key = 'cvault.session'): SessionStorage {
   };
 }
 
-/** localStorage in a page, memory elsewhere. Tenants' logins are kept apart by their keys. */
-export function defaultStorage(apiKey: string): SessionStorage {
+/** localStorage in a page, memory elsewhere. Logins of different APIs and tenants are kept apart: one is never sent to another. */
+export function defaultStorage(name: string): SessionStorage {
   try {
-    if (isPage() && globalThis.localStorage) return localStorageStorage(`cvault.session.${apiKey}`);
+    if (isPage() && globalThis.localStorage) return localStorageStorage(`cvault.session ${name}`);
   } catch {
     // The browser denies this page its storage.
   }

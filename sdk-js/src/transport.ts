@@ -18,7 +18,7 @@ export interface RequestOptions {
 }
 
 /** One call of the API. */
-export interface Call {
+export interface Call<T = unknown> {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
   /** What is null or undefined is left out. */
@@ -27,6 +27,12 @@ export interface Call {
 
   /** The media type of the answer. */
   accept?: 'application/json' | 'text/plain' | 'image/png';
+
+  /** What to make of the answer. Where it throws, whatever it throws, the answer was not the API's. */
+  read?(answer: unknown): T;
+
+  /** Of a DELETE: the answer where an earlier attempt's was lost and a later one finds nothing left. */
+  gone?: object;
   options?: RequestOptions | undefined;
 }
 
@@ -44,6 +50,9 @@ export interface TransportSettings {
 
 /** Seconds of Retry-After that a call waits for. */
 const longestWait = 60;
+
+/** Bytes of an answer; the API's are far smaller. */
+const longestAnswer = 16_000_000;
 
 /** Milliseconds, about 25 days: what is longer ends at once. */
 const longestTimer = 2 ** 31 - 1;
@@ -70,16 +79,19 @@ export class Transport {
    * The answer's body: parsed JSON, text, or bytes. A POST has one idempotency key for all of its attempts.
    * @param token The user's access token, for a call on their behalf.
    */
-  async send<T>(call: Call, token?: string): Promise<T> {
+  async send<T>(call: Call<T>, token?: string): Promise<T> {
     const { signal, maxRetries = this.#settings.maxRetries } = call.options ?? {};
     const headers = this.#headers(call, token);
+    let lost = false;
     for (let attempt = 1; ; attempt++) {
       try {
         return (await this.#attempt(call, headers, attempt)) as T;
       } catch (error) {
+        if (lost && call.gone && isCVaultError(error) && error.status === 404 && error.code === ErrorCode.NotFound) return call.read!(call.gone);
         if (!isCVaultError(error) || !mayRepeat(error) || attempt > maxRetries || (error.retryAfter ?? 0) > longestWait) throw error;
         const backoff = Math.min(8000, 250 * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
-        await pause(error.retryAfter === null ? backoff : error.retryAfter * 1000, signal);
+        lost ||= error.status !== 429; // What had too many before it was not done.
+        await pause(Math.max(backoff, (error.retryAfter ?? 0) * 1000), signal);
       }
     }
   }
@@ -126,7 +138,7 @@ export class Transport {
         cache: 'no-store',
         signal: stop.signal,
       });
-      return await read(answer, call.accept ?? 'application/json');
+      return await read(answer, call);
     } catch (error) {
       if (signal?.aborted) {
         failure = 'ABORTED';
@@ -187,19 +199,39 @@ function mayRepeat({ code, status, retryAfter }: CVaultError): boolean {
   return code === ErrorCode.NetworkError || transient.includes(status) || (code === ErrorCode.Conflict && retryAfter !== null);
 }
 
-async function read(answer: Response, accept: string): Promise<unknown> {
+async function read(answer: Response, call: Call): Promise<unknown> {
+  const accept = call.accept ?? 'application/json';
   const type = answer.headers.get('Content-Type') ?? '';
   const problem = /^application\/(problem\+)?json/;
-  // All of it is read, wanted or not: the connection is then free for the next request.
-  const bytes = await answer.arrayBuffer();
+  const bytes = await bytesOf(answer);
   if (answer.ok && type.startsWith(accept)) {
-    if (accept === 'image/png') return new Uint8Array(bytes);
+    if (accept === 'image/png') return bytes;
     const text = new TextDecoder().decode(bytes);
     const value = accept === 'text/plain' ? text : parse(text);
-    if (value !== undefined) return value;
+    try {
+      if (value !== undefined) return call.read ? call.read(value) : value;
+    } catch {
+      // Half an answer is none.
+    }
   }
 
   throw errorOf(answer, !answer.ok && problem.test(type) ? parse(new TextDecoder().decode(bytes)) : undefined);
+}
+
+/** All of the body, wanted or not: the connection is then free for the next request. But none without an end. */
+async function bytesOf(answer: Response): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = answer.body?.getReader?.();
+  if (!reader) return new Uint8Array(await answer.arrayBuffer()); // Some platforms have no streams.
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    parts.push(value);
+    if ((length += value.length) <= longestAnswer) continue;
+    void reader.cancel().catch(() => {});
+    throw new CVaultError(ErrorCode.UnexpectedAnswer, 'The answer is longer than any of the API\'s.', { status: answer.status, requestId: answer.headers.get('X-Request-Id') });
+  }
 }
 
 /** Undefined for what is no JSON object. */
@@ -223,7 +255,7 @@ function errorOf(answer: Response, problem: Record<string, unknown> | undefined)
 
   if (typeof problem['request_id'] === 'string') details.requestId = problem['request_id'];
   if (problem['errors'] && typeof problem['errors'] === 'object') details.errors = problem['errors'] as Record<string, string[]>;
-  return new CVaultError(problem['code'], String(problem['detail'] ?? problem['title'] ?? problem['code']), details);
+  return new CVaultError(problem['code'], [problem['detail'], problem['title']].find(text => typeof text === 'string') ?? problem['code'], details);
 }
 
 /** Seconds (RFC 9110, 10.2.3); null without any. */

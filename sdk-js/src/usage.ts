@@ -1,6 +1,6 @@
 import type { Core } from './core.js';
 import { camel, type Wire } from './names.js';
-import { List, type PageOptions } from './page.js';
+import { List, nextOf, type PageOptions } from './page.js';
 import type { RequestOptions } from './transport.js';
 
 /** Which series; with none of it, there is none. */
@@ -80,10 +80,10 @@ export class Usage {
    */
   get({ from, to, granularity, groupBy, limit, cursor }: UsageRange = {}, options?: RequestOptions): List<UsagePage, UsagePoint> {
     return new List<UsagePage, UsagePoint>(
-      async cursor => {
-        const query = { from: timeOf(from), to: timeOf(to), granularity, group_by: groupBy, limit, cursor };
-        return camel(await this.#core.call<Wire['UsageView']>({ method: 'GET', path: '/api/v1/usage', query, options }));
-      },
+      cursor => this.#core.call({
+        method: 'GET', path: '/api/v1/usage', query: { from: timeOf(from), to: timeOf(to), granularity, group_by: groupBy, limit, cursor }, options,
+        read: ({ current_period, series, next_cursor }: Wire['UsageView']) => ({ currentPeriod: camel(current_period), series: series?.map(point => camel(point)) ?? null, nextCursor: nextOf(next_cursor, cursor) }),
+      }),
       page => page.series ?? [],
       cursor,
     );

@@ -1,6 +1,6 @@
 import type { Core } from './core.js';
 import { camel, type OneOf, type Wire } from './names.js';
-import { List, type PageOptions } from './page.js';
+import { List, nextOf, type PageOptions } from './page.js';
 import type { RequestOptions } from './transport.js';
 
 /** A user as their business's server sees them. */
@@ -46,19 +46,22 @@ export class Users {
   /** One page when awaited, all users by `for await`. */
   list({ limit, cursor }: PageOptions = {}, options?: RequestOptions): List<UserPage, User> {
     return new List<UserPage, User>(
-      async cursor => camel(await this.#core.call<Wire['UsersView']>({ method: 'GET', path: '/api/v1/users', query: { limit, cursor }, options })),
+      cursor => this.#core.call({
+        method: 'GET', path: '/api/v1/users', query: { limit, cursor }, options,
+        read: ({ users, next_cursor }: Wire['UsersView']) => ({ users: users.map(user => camel(user)), nextCursor: nextOf(next_cursor, cursor) }),
+      }),
       page => page.users,
       cursor,
     );
   }
 
   async get(id: string, options?: RequestOptions): Promise<User> {
-    return camel(await this.#core.call<Wire['UserView']>({ method: 'GET', path: one, id, options }));
+    return await this.#core.call({ method: 'GET', path: one, id, options, read: camel<Wire['UserView']> });
   }
 
-  /** Ends the user: logins, devices and all that is personal about them. */
+  /** Ends the user: logins, devices and all that is personal about them. One whose answer was lost, and that then is not found, has done so. */
   async remove(id: string, options?: RequestOptions): Promise<RemovedUser> {
-    return camel(await this.#core.call<Wire['DeletedUserView']>({ method: 'DELETE', path: one, id, options }));
+    return await this.#core.call({ method: 'DELETE', path: one, id, options, read: camel<Wire['DeletedUserView']>, gone: { id, status: 'deleted' } });
   }
 }
 

@@ -94,21 +94,21 @@ export class Vpn {
    */
   async connect(input: Connect, options?: RequestOptions): Promise<Connection> {
     const body = bodyOf(input) satisfies Wire['Connect'];
-    const connection: Connection = camel(await this.#core.userCall<Wire['ConnectedView']>({ method: 'POST', path: '/api/v1/vpn/connect', body, options }));
+    const connection: Connection = await this.#core.userCall({ method: 'POST', path: '/api/v1/vpn/connect', body, options, read: camel<Wire['ConnectedView']> });
     this.#core.events.emit('connected', connection);
     return connection;
   }
 
   /** Ends the device's session, or all of the user's. Ending what has ended is no error. */
   async disconnect(input: { deviceId?: string } = {}, options?: RequestOptions): Promise<Disconnection> {
-    const disconnection: Disconnection = camel(await this.#core.userCall<Wire['DisconnectedView']>({ method: 'POST', path: '/api/v1/vpn/disconnect', body: bodyOf(input), options }));
+    const disconnection: Disconnection = await this.#core.userCall({ method: 'POST', path: '/api/v1/vpn/disconnect', body: bodyOf(input), options, read: camel<Wire['DisconnectedView']> });
     this.#core.events.emit('disconnected', disconnection);
     return disconnection;
   }
 
   /** The user's open sessions, or the device's. */
   async status({ deviceId }: { deviceId?: string } = {}, options?: RequestOptions): Promise<VpnStatus> {
-    return camel(await this.#core.userCall<Wire['StatusView']>({ method: 'GET', path: '/api/v1/vpn/status', query: { device_id: deviceId }, options }));
+    return await this.#core.userCall({ method: 'GET', path: '/api/v1/vpn/status', query: { device_id: deviceId }, options, read: camel<Wire['StatusView']> });
   }
 }
 

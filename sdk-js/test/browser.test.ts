@@ -65,10 +65,12 @@ describe.skipIf(!existsSync(executablePath))('in a real browser (skipped without
       await page.waitForFunction('window.sdk');
     }
 
-    await pages[0]!.evaluate(expiresAt => localStorage.setItem('cvault.session.cvp_test', JSON.stringify({ userId: 'u1', accessToken: 'A1', refreshToken: 'R1', refreshKey: 'K1', expiresAt })), Date.now() + seconds * 1000);
+    const login = JSON.stringify({ userId: 'u1', accessToken: 'A1', refreshToken: 'R1', refreshKey: 'K1', expiresAt: Date.now() + seconds * 1000 });
+    await pages[0]!.evaluate(([name, login]) => localStorage.setItem(name!, login!), [item(), login]);
     return pages;
   }
 
+  const item = () => `cvault.session ${urlOf(api)} cvp_test`;
   const make = () => `new sdk.CVault({ apiKey: 'cvp_test', baseUrl: '${urlOf(api)}', maxRetries: 0 })`;
 
   it('forty calls of two tabs with an expired token make one refresh, to the API', async () => {
@@ -78,7 +80,7 @@ describe.skipIf(!existsSync(executablePath))('in a real browser (skipped without
     // A tab may still read the old token from its copy of localStorage; by the same key it is the same refresh to the API.
     expect([requests.filter(request => request.includes('refresh')).length <= 2, [...keys]]).toEqual([true, ['K1']]);
     expect(requests.filter(request => request.endsWith('A2')).length).toBe(40);
-    expect(await pages[1]!.evaluate('JSON.parse(localStorage.getItem("cvault.session.cvp_test")).refreshToken')).toBe('R2');
+    expect(await pages[1]!.evaluate(`JSON.parse(localStorage.getItem('${item()}')).refreshToken`)).toBe('R2');
   });
 
   it('POSTs pass the preflight, and what errors carry can be read', async () => {
@@ -93,5 +95,15 @@ describe.skipIf(!existsSync(executablePath))('in a real browser (skipped without
   it('a secret is refused', async () => {
     const [page] = await tabs(1, 900);
     await expect(page!.evaluate(`new sdk.CVault({ apiKey: 'cvk_test', apiSecret: 'cvs_canary', baseUrl: '${urlOf(api)}' })`)).rejects.toThrow(/must never be in a page/);
+  });
+
+  it('so is one in a worker', async () => {
+    const [page] = await tabs(1, 900);
+    const script = `import { CVault } from '${urlOf(site)}/cvault.min.js';
+      try { new CVault({ apiKey: 'cvk_test', apiSecret: 'cvs_canary', baseUrl: '${urlOf(api)}' }); postMessage('taken'); } catch (error) { postMessage(error.message); }`;
+    const said = await page!.evaluate(script => new Promise(resolve => {
+      new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })), { type: 'module' }).onmessage = ({ data }) => resolve(data);
+    }), script);
+    expect(said).toMatch(/must never be in a page/);
   });
 });

@@ -27,6 +27,13 @@ describe('secrets', () => {
     expect(make('https://api.example.com')).not.toThrow();
   });
 
+  it('are refused in a worker', () => {
+    vi.stubGlobal('WorkerGlobalScope', class {});
+    expect(make('https://api.example.com', { apiSecret: 'cvs_canary' })).not.toThrow(); // Node.js may have such a thing, of late
+    vi.stubGlobal('process', undefined);
+    expect(make('https://api.example.com', { apiSecret: 'cvs_canary' })).toThrow(/must never be in a page/);
+  });
+
   it('are refused as keys', () => {
     expect(make('https://api.example.com', { apiKey: 'cvs_canary' })).toThrow(/is a secret/);
     expect(make('https://api.example.com', { apiKey: '' })).toThrow(TypeError);

@@ -55,16 +55,45 @@ describe('timeout', () => {
   });
 
   it('is of the body too', async () => {
-    const endless = new ReadableStream({ start: controller => controller.enqueue(new TextEncoder().encode('{')) });
     const cvault = clientOf('https://api.example.com', {
       timeout: 20, maxRetries: 0,
-      fetch: async (_, init) => {
-        init!.signal!.addEventListener('abort', () => void endless.cancel().catch(() => {}));
-        const answer = new Response(endless, { headers: { 'content-type': 'application/json' } });
-        return Object.assign(answer, { arrayBuffer: () => new Promise((_, reject) => init!.signal!.addEventListener('abort', () => reject(new Error('Aborted.')))) });
-      },
+      fetch: async (_, init) => new Response(new ReadableStream({
+        start: controller => {
+          controller.enqueue(new TextEncoder().encode('{'));
+          init!.signal!.addEventListener('abort', () => controller.error(new Error('Aborted.')));
+        },
+      }), { headers: { 'content-type': 'application/json' } }),
     });
     expect(await thrown(cvault.servers.list())).toMatchObject({ code: 'NETWORK_ERROR', timedOut: true });
+  });
+});
+
+describe('an answer', () => {
+  it('without an end is read for a while only', async () => {
+    let sent = 0;
+    let ended = false;
+    const endless = () => new ReadableStream({
+      pull: controller => controller.enqueue(new Uint8Array((sent += 1_000_000) && 1_000_000).fill(32)),
+      cancel: () => void (ended = true),
+    });
+    const cvault = clientOf('https://api.example.com', { fetch: async () => new Response(endless(), { headers: { 'content-type': 'application/json', 'x-request-id': 'req-1' } }) });
+    expect(await thrown(cvault.servers.list())).toMatchObject({ code: 'UNEXPECTED_ANSWER', status: 200, requestId: 'req-1' });
+    expect([sent < 20_000_000, ended]).toEqual([true, true]);
+  });
+
+  it('is read where there are no streams', async () => {
+    const cvault = clientOf('https://api.example.com', { fetch: async () => Object.defineProperty(json(servers), 'body', { value: undefined }) });
+    expect(await cvault.servers.list()).toEqual({ servers: [], nextCursor: null });
+  });
+
+  it('that is no API\'s is one error, however it is made', async () => {
+    const deep = '['.repeat(20_000) + ']'.repeat(20_000);
+    for (const text of [`{"servers":[${deep}],"next_cursor":null}`, '{"servers":{},"next_cursor":null}', '[]', '7']) {
+      const cvault = clientOf('https://api.example.com', { fetch: async () => new Response(text, { headers: { 'content-type': 'application/json' } }) });
+      expect(await thrown(cvault.servers.list())).toMatchObject({ name: 'CVaultError', code: 'UNEXPECTED_ANSWER', status: 200 });
+    }
+
+    expect(await thrown(clientOf('https://api.example.com', { fetch: async () => json({ code: 'X', detail: { toString: 1 } }, 400) }).servers.list())).toMatchObject({ code: 'X', status: 400, message: 'X' });
   });
 });
 
@@ -74,7 +103,7 @@ it('a timeout may be for ever', async () => {
 });
 
 describe('retries', () => {
-  it('wait longer each time, with jitter, and no longer than Retry-After says', async () => {
+  it('wait longer each time, with jitter, and no shorter than Retry-After says', async () => {
     const at: number[] = [];
     const cvault = clientOf('https://api.example.com', { fetch: async () => (at.push(Date.now()), problem(500, 'INTERNAL_ERROR')) });
     await thrown(cvault.servers.list());

@@ -65,6 +65,17 @@ it('the log says what was asked for and what came of it', async () => {
   ]);
 });
 
+it('a logger whose promise is rejected ends no program', async () => {
+  const unheard: unknown[] = [];
+  const hear = (reason: unknown) => unheard.push(reason);
+  process.on('unhandledRejection', hear);
+  const cvault = new CVault({ apiKey: 'cvp_test', baseUrl: 'https://api.example.com', logger: async () => { throw new Error('Full.'); }, fetch: async () => json({ servers: [], next_cursor: null }) });
+  await cvault.servers.list();
+  await new Promise(resolve => setTimeout(resolve, 20));
+  process.off('unhandledRejection', hear);
+  expect(unheard).toEqual([]);
+});
+
 it('a logger that throws fails no call', async () => {
   const cvault = new CVault({ apiKey: 'cvp_test', baseUrl: 'https://api.example.com', logger: () => { throw new Error('Full.'); }, fetch: async () => json({ servers: [], next_cursor: null }) });
   expect(await cvault.servers.list()).toEqual({ servers: [], nextCursor: null });

@@ -11,7 +11,7 @@ function webStorage(): Storage {
 
 const tokens = { user_id: 'u1', access_token: 'A1', refresh_token: 'R1', expires_in: 900, token_type: 'Bearer' };
 const login = { email: 'ada@example.com', password: 'correct horse battery' };
-const client = (storage?: SessionStorage, apiKey = 'cvp_test') => new CVault({ apiKey, baseUrl: 'https://api.example.com', fetch: async () => json(tokens), ...(storage && { storage }) });
+const client = (storage?: SessionStorage, apiKey = 'cvp_test', baseUrl = 'https://api.example.com') => new CVault({ apiKey, baseUrl, fetch: async () => json(tokens), ...(storage && { storage }) });
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -31,7 +31,7 @@ describe('memory', () => {
 });
 
 describe('localStorage', () => {
-  it('is where a page keeps its login, each key its own', async () => {
+  it('is where a page keeps its login, each API and key its own', async () => {
     const area = webStorage();
     vi.stubGlobal('window', {});
     vi.stubGlobal('document', {});
@@ -39,9 +39,10 @@ describe('localStorage', () => {
     await client().auth.login(login);
     expect(await client().auth.session()).toMatchObject({ accessToken: 'A1' });
     expect(await client(undefined, 'cvp_other').auth.session()).toBeNull();
-    expect(JSON.parse(area.getItem('cvault.session.cvp_test')!)).toMatchObject({ refreshToken: 'R1' });
+    expect(await client(undefined, 'cvp_test', 'https://other.example.com').auth.session()).toBeNull();
+    expect(JSON.parse(area.getItem('cvault.session https://api.example.com cvp_test')!)).toMatchObject({ refreshToken: 'R1' });
     await client().auth.logout();
-    expect(area.getItem('cvault.session.cvp_test')).toBeNull();
+    expect(area.getItem('cvault.session https://api.example.com cvp_test')).toBeNull();
   });
 
   it('may be denied to a page, which then has memory', async () => {

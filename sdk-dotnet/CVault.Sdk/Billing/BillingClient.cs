@@ -77,7 +77,10 @@ public sealed class BillingClient
                 Get("export").With("cursor", cursor).With("limit", batchSize).Accepting("application/x-ndjson"), Lines, options, cancellationToken).ConfigureAwait(false);
             foreach (var line in batch) yield return line;
             if (batch.Count == 0) yield break;
-            cursor = batch[batch.Count - 1].Cursor;
+            var last = batch[batch.Count - 1].Cursor;
+            // It would be read for ever; without a cursor, from the beginning.
+            if (string.IsNullOrEmpty(last) || last == cursor) throw Pages.Circle();
+            cursor = last;
         }
     }
 
@@ -88,7 +91,7 @@ public sealed class BillingClient
         {
             var end = rest.IndexOf((byte)'\n');
             var line = end < 0 ? rest : rest.Slice(0, end);
-            if (line.Length > 0) lines.Add(JsonSerializer.Deserialize(line, Json.Default.ExportLine)!);
+            if (line.Length > 0) lines.Add(JsonSerializer.Deserialize(line, Json.Default.ExportLine) ?? throw new JsonException("null"));
             rest = end < 0 ? default : rest.Slice(end + 1);
         }
 

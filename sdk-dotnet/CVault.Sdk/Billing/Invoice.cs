@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CVault.Sdk;
 
 /// <summary>What a month will cost, by what is known now.</summary>
@@ -161,10 +163,13 @@ public sealed class CreditNote
 }
 
 /// <summary>A page of invoices, the latest first.</summary>
-public sealed class InvoicePage
+public sealed class InvoicePage : IPage
 {
     /// <summary>Of this page.</summary>
+    [JsonRequired]
     public IReadOnlyList<InvoiceSummary> Invoices { get; set; } = [];
+
+    object? IPage.Items => Invoices;
 
     /// <summary>For the next page; null at the end.</summary>
     public string? NextCursor { get; set; }

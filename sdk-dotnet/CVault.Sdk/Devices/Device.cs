@@ -124,10 +124,13 @@ public sealed class RemovedDevice
 }
 
 /// <summary>A page of devices.</summary>
-public sealed class DevicePage
+public sealed class DevicePage : IPage
 {
     /// <summary>Of this page.</summary>
+    [JsonRequired]
     public IReadOnlyList<Device> Devices { get; set; } = [];
+
+    object? IPage.Items => Devices;
 
     /// <summary>For the next page; null at the end.</summary>
     public string? NextCursor { get; set; }

@@ -46,7 +46,7 @@ public sealed class DevicesClient
     /// <param name="cancellationToken">Ends the call.</param>
     /// <exception cref="CVaultException"><c>NOT_FOUND</c>.</exception>
     public Task<RemovedDevice> RemoveAsync(Guid id, RequestOptions? options = null, CancellationToken cancellationToken = default) =>
-        api.SendAsync(Call.Delete($"/api/v1/devices/{id}").AsUser(), Json.Default.RemovedDevice, options, cancellationToken);
+        api.SendAsync(Call.Delete($"/api/v1/devices/{id}", $$"""{"device_id":"{{id}}","status":"revoked","peer_status":"pending"}""").AsUser(), Json.Default.RemovedDevice, options, cancellationToken);
 
     /// <summary><c>POST /api/v1/devices/{id}/rotate-key</c>: other keys and another config, the same address.</summary>
     /// <param name="id">The device's.</param>

@@ -65,7 +65,7 @@ internal sealed class Api
     }
 
     public Task<T> SendAsync<T>(Call call, JsonTypeInfo<T> type, RequestOptions? options, CancellationToken cancellation) =>
-        SendAsync(call, body => JsonSerializer.Deserialize(body, type) ?? throw new JsonException("null"), options, cancellation);
+        SendAsync(call, body => JsonSerializer.Deserialize(body, type) is { } answer and not IPage { Items: null } ? answer : throw new JsonException("null"), options, cancellation);
 
     /// <summary>The answer's bytes.</summary>
     public Task<byte[]> SendAsync(Call call, RequestOptions? options, CancellationToken cancellation) => SendAsync(call, body => body, options, cancellation);
@@ -76,8 +76,8 @@ internal sealed class Api
     /// <summary>A call that answers tokens, if all is well; they are kept.</summary>
     public async Task<TokensAnswer> SignInAsync(Call call, RequestOptions? options, CancellationToken cancellation)
     {
-        var tokens = await SendAsync(call, Json.Default.TokensAnswer, options, cancellation).ConfigureAwait(false);
-        if (tokens.AccessToken is not null) await sessions.SetAsync(tokens, cancellation).ConfigureAwait(false);
+        var tokens = await SendAsync(call, body => TokensAnswer.Read(body, a => a.IsLogin || a is { AccessToken: null, Status: not null }), options, cancellation).ConfigureAwait(false);
+        if (tokens.IsLogin) await sessions.SetAsync(tokens, cancellation).ConfigureAwait(false);
         return tokens;
     }
 

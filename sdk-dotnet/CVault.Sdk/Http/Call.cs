@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -24,6 +25,9 @@ internal sealed class Call
     /// <summary>JSON.</summary>
     public byte[]? Body { get; }
 
+    /// <summary>Of a DELETE: the answer where an earlier attempt's was lost and a later one finds nothing left.</summary>
+    public byte[]? Gone { get; private set; }
+
     /// <summary>The media type that is asked for and must be answered.</summary>
     public string Accept { get; private set; } = JsonType;
 
@@ -32,7 +36,7 @@ internal sealed class Call
 
     public static Call Get(string path) => new(HttpMethod.Get, path);
 
-    public static Call Delete(string path) => new(HttpMethod.Delete, path);
+    public static Call Delete(string path, string? gone = null) => new(HttpMethod.Delete, path) { Gone = gone is null ? null : Encoding.UTF8.GetBytes(gone) };
 
     public static Call Post(string path) => new(HttpMethod.Post, path);
 

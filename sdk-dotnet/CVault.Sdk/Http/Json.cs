@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
@@ -177,7 +178,7 @@ internal sealed class TokensAnswer
     public string? RefreshToken { get; set; }
 
     /// <summary>Seconds.</summary>
-    public int ExpiresIn { get; set; }
+    public int? ExpiresIn { get; set; }
 
     /// <summary>Where nobody was signed in.</summary>
     public string? Status { get; set; }
@@ -185,4 +186,11 @@ internal sealed class TokensAnswer
     public string? ApiSecret { get; set; }
     public string? PublishableKey { get; set; }
     public bool? EmailVerified { get; set; }
+
+    /// <summary>Half a login would take the place of a good one.</summary>
+    public bool IsLogin => (UserId ?? MemberId) is not null && !string.IsNullOrEmpty(AccessToken) && !string.IsNullOrEmpty(RefreshToken) && ExpiresIn is not null;
+
+    /// <summary>The answer that a body is.</summary>
+    public static TokensAnswer Read(byte[] body, Func<TokensAnswer, bool> isWhole) =>
+        JsonSerializer.Deserialize(body, Json.Default.TokensAnswer) is { } answer && isWhole(answer) ? answer : throw new JsonException("no tokens");
 }

@@ -2,6 +2,13 @@ using System.Runtime.CompilerServices;
 
 namespace CVault.Sdk;
 
+/// <summary>An answer that is a part of a list.</summary>
+internal interface IPage
+{
+    /// <summary>Null where the answer has none, and is no page.</summary>
+    object? Items { get; }
+}
+
 internal static class Pages
 {
     /// <summary>The items of all pages. A page is asked for when the one before is read to its end.</summary>
@@ -15,8 +22,13 @@ internal static class Pages
         {
             var page = await read(cursor, either.Token).ConfigureAwait(false);
             foreach (var item in items(page)) yield return item;
+            var asked = cursor;
             cursor = next(page);
+            // It would be read for ever.
+            if (cursor == asked && asked is not null) throw Circle();
         }
-        while (cursor is not null);
+        while (!string.IsNullOrEmpty(cursor));
     }
+
+    public static CVaultException Circle() => new(CVaultErrorCodes.UnexpectedAnswer, "The answer is not what the API answers: its page leads to itself.") { Status = 200 };
 }

@@ -13,6 +13,9 @@ internal sealed class Transport
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(250), LongestWait = TimeSpan.FromSeconds(8);
 
+    /// <summary>Bytes of an answer; the API's are far smaller.</summary>
+    private const int LongestAnswer = 16_000_000;
+
     private readonly Func<HttpClient> http;
     private readonly Uri root;
     private readonly string? key, secret, userAgent;
@@ -27,7 +30,7 @@ internal sealed class Transport
         if (options.MaxRetries < 0) throw new ArgumentException("MaxRetries must be 0 or more.", nameof(options));
         (this.key, this.secret, timeout, maxRetries, log) = (key, secret, options.Timeout, options.MaxRetries, options.Log);
         var client = options.HttpClient;
-        http = options.HttpClientFactory ?? (client is not null ? () => client : OwnClient);
+        http = options.HttpClientFactory ?? (client is not null ? () => client : () => OwnClient(root.Scheme));
         // A browser would ask the API whether it may be sent, and hear that it may not.
         if (!RuntimeInformation.IsOSPlatform(OSPlatform.Create("BROWSER"))) userAgent = UserAgentOf(options.UserAgent);
     }
@@ -42,6 +45,7 @@ internal sealed class Transport
     public async Task<T> SendAsync<T>(Call call, Func<byte[], T> read, string? token, string? idempotencyKey, RequestOptions? options, CancellationToken cancellation)
     {
         var most = options?.MaxRetries ?? maxRetries;
+        var lost = false;
         for (var attempt = 1; ; attempt++)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -49,9 +53,15 @@ internal sealed class Transport
             {
                 return await AttemptAsync(call, read, token, idempotencyKey, options?.Timeout ?? timeout, attempt, cancellation).ConfigureAwait(false);
             }
+            catch (CVaultException e) when (lost && call.Gone is not null && e is { Status: 404, Code: CVaultErrorCodes.NotFound })
+            {
+                return read(call.Gone!);
+            }
             catch (CVaultException e) when (attempt <= most && MayPass(e, idempotencyKey is not null) && !(e.RetryAfter > Patience))
             {
-                await Task.Delay(e.RetryAfter ?? WaitAfter(attempt), cancellation).ConfigureAwait(false);
+                lost |= e.Status != 429; // What had too many before it was not done.
+                var wait = WaitAfter(attempt);
+                await Task.Delay(e.RetryAfter > wait ? e.RetryAfter.Value : wait, cancellation).ConfigureAwait(false);
             }
         }
     }
@@ -63,27 +73,35 @@ internal sealed class Transport
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(timeout);
         var watch = Stopwatch.StartNew();
-        HttpResponseMessage response;
+        var asked = request.RequestUri!;
+        HttpResponseMessage? response = null;
+        byte[]? body;
         try
         {
-            // Returns with the whole body, so that the time limit holds for it too.
-            response = await http().SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token).ConfigureAwait(false);
+            response = await http().SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token).ConfigureAwait(false);
+            body = await BodyAsync(response, limit.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or ObjectDisposedException)
         {
+            response?.Dispose();
             // With the caller's token, not the linked one that nobody knows.
             cancellation.ThrowIfCancellationRequested();
-            var timedOut = e is OperationCanceledException;
-            log?.Invoke(new CVaultLogEntry(call.Method.Method, call.Path, attempt, 0, null, watch.Elapsed, timedOut ? "timeout" : e.GetType().Name));
+            var timedOut = e is OperationCanceledException || limit.IsCancellationRequested;
+            Tell(new CVaultLogEntry(call.Method.Method, call.Path, attempt, 0, null, watch.Elapsed, timedOut ? "timeout" : e.GetType().Name));
             throw new CVaultException(CVaultErrorCodes.NetworkError, timedOut ? "The API did not answer in time." : "The API cannot be reached.", e) { TimedOut = timedOut };
         }
 
         using (response)
         {
-            var body = response.Content is null ? [] : await response.Content.ReadAsByteArrayAsync().ConfigureAwait(false);
             var status = (int)response.StatusCode;
             var requestId = response.Headers.TryGetValues("X-Request-Id", out var ids) ? ids.FirstOrDefault() : null;
-            log?.Invoke(new CVaultLogEntry(call.Method.Method, call.Path, attempt, status, requestId, watch.Elapsed, null));
+            Tell(new CVaultLogEntry(call.Method.Method, call.Path, attempt, status, requestId, watch.Elapsed, null));
+            if (body is null) throw new CVaultException(CVaultErrorCodes.UnexpectedAnswer, "The answer is longer than any of the API's.") { Status = status, RequestId = requestId };
+            if (response.RequestMessage?.RequestUri is { } answered && (answered.Scheme != asked.Scheme || answered.Authority != asked.Authority))
+            {
+                throw new CVaultException(CVaultErrorCodes.UnexpectedAnswer, "The HttpClient followed a redirect to another host, with the key. It must follow none: AllowAutoRedirect = false.") { Status = status, RequestId = requestId };
+            }
+
             if (status is < 200 or > 299) throw ErrorOf(response, body, requestId);
             var mediaType = response.Content?.Headers.ContentType?.MediaType;
             if (!string.Equals(mediaType, call.Accept, StringComparison.OrdinalIgnoreCase)) throw Unexpected(status, requestId, null);
@@ -95,6 +113,37 @@ internal sealed class Transport
             {
                 throw Unexpected(status, requestId, e);
             }
+        }
+    }
+
+    /// <summary>The whole body; null for one that is too long.</summary>
+    private static async Task<byte[]?> BodyAsync(HttpResponseMessage response, CancellationToken cancellation)
+    {
+        if (response.Content is null) return [];
+        // Not every stream of .NET Framework hears of the cancellation while it reads.
+        using var end = cancellation.Register(response.Dispose);
+        using var stream = await response.Content.ReadAsStreamAsync().ConfigureAwait(false);
+        using var body = new MemoryStream();
+        var buffer = new byte[16_384];
+        int read;
+        while ((read = await ReadAsync(stream, buffer, cancellation).ConfigureAwait(false)) > 0)
+        {
+            if (body.Length + read > LongestAnswer) return null;
+            body.Write(buffer, 0, read);
+        }
+
+        return body.ToArray();
+    }
+
+    private void Tell(CVaultLogEntry entry)
+    {
+        try
+        {
+            log?.Invoke(entry);
+        }
+        catch (Exception)
+        {
+            // A log is no reason for a call to fail.
         }
     }
 
@@ -175,8 +224,9 @@ internal sealed class Transport
 
             return (code, Text(problem, "detail") ?? Text(problem, "title") ?? code, Text(problem, "request_id"), errors);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // The latter for half a character, which JSON may have and a string may not.
             return null;
         }
 
@@ -190,6 +240,8 @@ internal sealed class Transport
     {
         { Delta: { } delta } => delta,
         { Date: { } date } => date - DateTimeOffset.UtcNow is var wait && wait > TimeSpan.Zero ? wait : TimeSpan.Zero,
+        // More seconds than are a number.
+        _ when response.Headers.TryGetValues("Retry-After", out var values) && values.First() is { Length: > 0 } text && text.All(c => c is >= '0' and <= '9') => TimeSpan.FromSeconds(int.MaxValue),
         _ => null,
     };
 
@@ -209,17 +261,21 @@ internal sealed class Transport
     }
 
 #if NET
+    private static ValueTask<int> ReadAsync(Stream stream, byte[] buffer, CancellationToken cancellation) => stream.ReadAsync(buffer, cancellation);
+
     /// <summary>For all clients that bring none: connections are shared, and renewed so that a new address of the host is noticed.</summary>
-    private static readonly Lazy<HttpClient> Shared = new(() =>
-        new HttpClient(OperatingSystem.IsBrowser()
+    private static HttpClient NewClient(bool useProxy) =>
+        new(OperatingSystem.IsBrowser()
             ? new HttpClientHandler()
-            : new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) })
-        { Timeout = Timeout.InfiniteTimeSpan });
+            : new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = useProxy, PooledConnectionLifetime = TimeSpan.FromMinutes(2) })
+        { Timeout = Timeout.InfiniteTimeSpan };
 
     private static double Jitter() => Random.Shared.NextDouble();
 #else
-    private static readonly Lazy<HttpClient> Shared = new(() =>
-        new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false }) { Timeout = Timeout.InfiniteTimeSpan });
+    private static Task<int> ReadAsync(Stream stream, byte[] buffer, CancellationToken cancellation) => stream.ReadAsync(buffer, 0, buffer.Length, cancellation);
+
+    private static HttpClient NewClient(bool useProxy) =>
+        new(new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = useProxy }) { Timeout = Timeout.InfiniteTimeSpan };
 
     private static readonly Random Dice = new();
 
@@ -229,5 +285,8 @@ internal sealed class Transport
     }
 #endif
 
-    private static HttpClient OwnClient() => Shared.Value;
+    /// <summary>http is for this machine alone: a proxy would be told keys and passwords in the clear.</summary>
+    private static readonly Lazy<HttpClient> SharedHere = new(() => NewClient(useProxy: false)), Shared = new(() => NewClient(useProxy: true));
+
+    private static HttpClient OwnClient(string scheme) => scheme == "http" ? SharedHere.Value : Shared.Value;
 }

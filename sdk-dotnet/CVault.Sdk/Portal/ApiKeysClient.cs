@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CVault.Sdk;
 
 /// <summary>An API key, without its secret.</summary>
@@ -50,10 +52,13 @@ public sealed class ListedApiKey : ApiKey
 }
 
 /// <summary>The tenant's keys, the newest first: those that work, and of the others the last hundred.</summary>
-public sealed class ApiKeyPage
+public sealed class ApiKeyPage : IPage
 {
     /// <summary>All of them.</summary>
+    [JsonRequired]
     public IReadOnlyList<ListedApiKey> ApiKeys { get; set; } = [];
+
+    object? IPage.Items => ApiKeys;
 
     /// <summary>Null: there is one page.</summary>
     public string? NextCursor { get; set; }

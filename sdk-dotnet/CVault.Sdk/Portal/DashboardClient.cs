@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CVault.Sdk;
 
 /// <summary>The last 30 days at a glance.</summary>
@@ -86,10 +88,13 @@ public sealed class ActivityEntry
 }
 
 /// <summary>A page of what happened, the latest first.</summary>
-public sealed class ActivityPage
+public sealed class ActivityPage : IPage
 {
     /// <summary>Of this page.</summary>
+    [JsonRequired]
     public IReadOnlyList<ActivityEntry> Activity { get; set; } = [];
+
+    object? IPage.Items => Activity;
 
     /// <summary>For the next page; null at the end.</summary>
     public string? NextCursor { get; set; }

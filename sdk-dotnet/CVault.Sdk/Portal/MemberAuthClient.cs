@@ -161,6 +161,6 @@ public sealed class MemberAuthClient
     private async Task<SignedInMember> SignInAsync(Call call, RequestOptions? options, CancellationToken cancellationToken)
     {
         var tokens = await api.SignInAsync(call, options, cancellationToken).ConfigureAwait(false);
-        return new SignedInMember { MemberId = tokens.MemberId ?? default, TenantId = tokens.TenantId ?? default, ExpiresIn = tokens.ExpiresIn };
+        return new SignedInMember { MemberId = tokens.MemberId ?? default, TenantId = tokens.TenantId ?? default, ExpiresIn = tokens.ExpiresIn ?? 0 };
     }
 }

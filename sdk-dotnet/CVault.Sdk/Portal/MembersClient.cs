@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CVault.Sdk;
 
 /// <summary>A member of the tenant's staff.</summary>
@@ -20,10 +22,13 @@ public sealed class Member
 }
 
 /// <summary>A page of members.</summary>
-public sealed class MemberPage
+public sealed class MemberPage : IPage
 {
     /// <summary>Of this page.</summary>
+    [JsonRequired]
     public IReadOnlyList<Member> Members { get; set; } = [];
+
+    object? IPage.Items => Members;
 
     /// <summary>For the next page; null at the end.</summary>
     public string? NextCursor { get; set; }
@@ -46,10 +51,13 @@ public sealed class Invitation
 }
 
 /// <summary>A page of invitations.</summary>
-public sealed class InvitationPage
+public sealed class InvitationPage : IPage
 {
     /// <summary>Of this page.</summary>
+    [JsonRequired]
     public IReadOnlyList<Invitation> Invitations { get; set; } = [];
+
+    object? IPage.Items => Invitations;
 
     /// <summary>For the next page; null at the end.</summary>
     public string? NextCursor { get; set; }

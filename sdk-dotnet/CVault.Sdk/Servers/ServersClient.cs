@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CVault.Sdk;
 
 /// <summary>A VPN server.</summary>
@@ -20,10 +22,13 @@ public sealed class VpnServer
 }
 
 /// <summary>A page of servers.</summary>
-public sealed class ServerPage
+public sealed class ServerPage : IPage
 {
     /// <summary>Of this page.</summary>
+    [JsonRequired]
     public IReadOnlyList<VpnServer> Servers { get; set; } = [];
+
+    object? IPage.Items => Servers;
 
     /// <summary>For the next page; null at the end.</summary>
     public string? NextCursor { get; set; }

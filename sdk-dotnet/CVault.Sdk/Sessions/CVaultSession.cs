@@ -15,6 +15,12 @@ public sealed class CVaultSession
     /// <summary>When the access token expires, by this machine's clock.</summary>
     public DateTimeOffset ExpiresAt { get; set; }
 
+    /// <summary>
+    /// The idempotency key of the next refresh, so that it is one to the API whoever of those that share the login makes it, and
+    /// however often. The SDK makes one where there is none.
+    /// </summary>
+    public string? RefreshKey { get; set; }
+
     /// <summary>Shows no token.</summary>
     public override string ToString() => nameof(CVaultSession) + " of " + UserId;
 }

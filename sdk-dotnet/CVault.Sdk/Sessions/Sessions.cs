@@ -1,7 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
-
 namespace CVault.Sdk;
 
 /// <summary>
@@ -77,16 +73,24 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
             // It may have been renewed since the caller looked, here or by another process.
             var session = await store.GetAsync().ConfigureAwait(false) ?? throw NobodySignedIn();
             if (session.AccessToken != stale && !IsExpiring(session)) return session;
+            if (string.IsNullOrEmpty(session.RefreshKey))
+            {
+                session = new CVaultSession { UserId = session.UserId, AccessToken = session.AccessToken, RefreshToken = session.RefreshToken, ExpiresAt = session.ExpiresAt, RefreshKey = NewKey() };
+                // Kept before it is used: should this process end now, the next one asks for the same answer.
+                await ReplaceAsync(session, session).ConfigureAwait(false);
+            }
+
             TokensAnswer tokens;
             try
             {
                 tokens = await transport.SendAsync(
                     Call.Post(refreshPath, new RefreshTokenBody(session.RefreshToken), Json.Default.RefreshTokenBody),
-                    body => JsonSerializer.Deserialize(body, Json.Default.TokensAnswer) is { AccessToken: not null, RefreshToken: not null } answer ? answer : throw new JsonException("no tokens"),
-                    null, KeyOf(session.RefreshToken), null, CancellationToken.None).ConfigureAwait(false);
+                    body => TokensAnswer.Read(body, a => a.IsLogin),
+                    null, session.RefreshKey, null, CancellationToken.None).ConfigureAwait(false);
             }
-            catch (CVaultException e) when (e.Status is 401 or 403)
+            catch (CVaultException e) when (e is { Status: 401, Code: CVaultErrorCodes.Unauthenticated })
             {
+                // Anything else, a suspended tenant or a proxy's page say, leaves the login as it is.
                 if (await ReplaceAsync(session, null).ConfigureAwait(false) is { } other) return other;
                 throw;
             }
@@ -118,21 +122,14 @@ internal sealed class Sessions(Transport transport, ITokenStore store, string re
         }
     }
 
-    /// <summary>
-    /// The idempotency key of the one refresh that a token is good for: whoever asks again, after a lost answer or in another
-    /// process, gets the same answer.
-    /// </summary>
-    private static string KeyOf(string refreshToken)
-    {
-        using var sha = SHA256.Create();
-        return "refresh-" + BitConverter.ToString(sha.ComputeHash(Encoding.UTF8.GetBytes(refreshToken))).Replace("-", "");
-    }
-
     private static CVaultSession SessionOf(TokensAnswer tokens) => new()
     {
-        UserId = tokens.UserId ?? tokens.MemberId ?? default, AccessToken = tokens.AccessToken!, RefreshToken = tokens.RefreshToken ?? "",
-        ExpiresAt = DateTimeOffset.UtcNow.AddSeconds(tokens.ExpiresIn),
+        UserId = tokens.UserId ?? tokens.MemberId ?? default, AccessToken = tokens.AccessToken!, RefreshToken = tokens.RefreshToken!,
+        ExpiresAt = DateTimeOffset.UtcNow.AddSeconds(tokens.ExpiresIn!.Value), RefreshKey = NewKey(),
     };
+
+    /// <summary>Not made of the token: who finds a spent one could have the answer to its refresh replayed.</summary>
+    private static string NewKey() => Guid.NewGuid().ToString();
 
     private static bool IsExpiring(CVaultSession session) => session.ExpiresAt - DateTimeOffset.UtcNow <= Margin;
 

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CVault.Sdk;
 
 /// <summary>One of the tenant's users.</summary>
@@ -33,10 +35,13 @@ public sealed class RemovedUser
 }
 
 /// <summary>A page of users.</summary>
-public sealed class UserPage
+public sealed class UserPage : IPage
 {
     /// <summary>Of this page.</summary>
+    [JsonRequired]
     public IReadOnlyList<User> Users { get; set; } = [];
+
+    object? IPage.Items => Users;
 
     /// <summary>For the next page; null at the end.</summary>
     public string? NextCursor { get; set; }
@@ -78,5 +83,5 @@ public sealed class UsersClient
     /// <param name="cancellationToken">Ends the call.</param>
     /// <exception cref="CVaultException"><c>NOT_FOUND</c>.</exception>
     public Task<RemovedUser> RemoveAsync(Guid id, RequestOptions? options = null, CancellationToken cancellationToken = default) =>
-        api.SendAsync(Call.Delete($"/api/v1/users/{id}"), Json.Default.RemovedUser, options, cancellationToken);
+        api.SendAsync(Call.Delete($"/api/v1/users/{id}", $$"""{"id":"{{id}}","status":"deleted"}"""), Json.Default.RemovedUser, options, cancellationToken);
 }

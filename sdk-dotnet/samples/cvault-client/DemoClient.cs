@@ -61,7 +61,7 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
         if (HasConnected) await RefuseWhileConnectedAsync(cancellation);
         var before = Settings;
         var next = (before ?? new Settings(url, key, check)) with { ApiUrl = url, ApiKey = key, CheckUrl = check };
-        using (var http = NewHttp()) await Api(next, http).Servers.ListAsync(limit: 1, cancellationToken: cancellation);
+        using (var http = NewHttp(url)) await Api(next, http).Servers.ListAsync(limit: 1, cancellationToken: cancellation);
         if (before is not null && (before.ApiUrl != url || before.ApiKey != key))
         {
             await new FileTokenStore(folder).ClearAsync(cancellation);
@@ -285,7 +285,7 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
     {
         using var held = await folder.LockAsync(cancellation);
         var settings = Settings ?? throw ClientException.NotConfigured();
-        using var http = NewHttp();
+        using var http = NewHttp(settings.ApiUrl);
         return await work(Api(settings, http));
     }
 
@@ -295,8 +295,8 @@ public sealed class DemoClient(ClientFolder folder, FileLog log, TimeProvider ti
         Log = entry => log.LogDebug("{Attempt}", entry),
     });
 
-    /// <summary>New for each call: a connection that was made outside the tunnel is dead once the tunnel is there, and the other way round.</summary>
-    private static HttpClient NewHttp() => new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { Timeout = Timeout.InfiniteTimeSpan };
+    /// <summary>New for each call: a connection that was made outside the tunnel is dead once the tunnel is there, and the other way round. http is for this machine alone: a proxy would be told the password.</summary>
+    private static HttpClient NewHttp(Uri api) => new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = api.Scheme == "https" }) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <summary>For what must not keep the user waiting when the API is away.</summary>
     private static RequestOptions Brief() => new() { Timeout = TimeSpan.FromSeconds(5), MaxRetries = 1 };

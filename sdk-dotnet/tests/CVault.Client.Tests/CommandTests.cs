@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Net;
 using System.Text.Json;
 
 namespace CVault.Client.Tests;
@@ -115,6 +117,26 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public async Task no_proxy_hears_the_password_for_an_api_on_this_machine()
+    {
+        await using var api = await StandInApi.StartAsync();
+        var before = HttpClient.DefaultProxy;
+        var proxy = new Watching();
+        HttpClient.DefaultProxy = proxy;
+        try
+        {
+            await home.RunAsync(StandInApi.Key + "\n", "configure", "--url", api.Url);
+            Assert.Equal(0, (await home.RunAsync($"{StandInApi.Password}\n", "login", "--email", StandInApi.Email)).ExitCode);
+        }
+        finally
+        {
+            HttpClient.DefaultProxy = before;
+        }
+
+        Assert.DoesNotContain(new Uri(api.Url), proxy.Asked);
+    }
+
+    [Fact]
     public async Task another_api_ends_the_login_with_the_one_before()
     {
         await using var first = await StandInApi.StartAsync();
@@ -139,5 +161,25 @@ public sealed class CommandTests : IDisposable
         Assert.Equal(0, (await home.RunAsync("", "logout")).ExitCode);
 
         Assert.Empty(home.FilesWith(StandInApi.RefreshToken));
+    }
+
+    /// <summary>No proxy, but it hears of whoever would use one.</summary>
+    private sealed class Watching : IWebProxy
+    {
+        public ConcurrentBag<Uri> Asked { get; } = [];
+
+        public ICredentials? Credentials { get; set; }
+
+        public Uri? GetProxy(Uri destination)
+        {
+            Asked.Add(new Uri(destination, "/"));
+            return null;
+        }
+
+        public bool IsBypassed(Uri host)
+        {
+            Asked.Add(new Uri(host, "/"));
+            return false;
+        }
     }
 }

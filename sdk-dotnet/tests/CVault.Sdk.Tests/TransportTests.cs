@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Http;
 
 namespace CVault.Sdk.Tests;
 
@@ -127,12 +128,115 @@ public class TransportTests
     }
 
     [Fact]
+    public async Task A_log_that_throws_breaks_nothing()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url, Log = _ => throw new InvalidOperationException() });
+        await cvault.Servers.ListAsync();
+        server.First = http =>
+        {
+            http.Abort();
+            return Task.FromResult(true);
+        };
+        Assert.Equal(CVaultErrorCodes.NetworkError, (await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync(options: new RequestOptions { MaxRetries = 0 }))).Code);
+    }
+
+    [Fact]
+    public async Task An_answer_without_an_end_is_read_for_a_while_only()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        var sent = 0L;
+        server.First = async http =>
+        {
+            http.Response.ContentType = "application/json";
+            for (var part = Enumerable.Repeat((byte)' ', 1_000_000).ToArray(); !http.RequestAborted.IsCancellationRequested && sent < 200_000_000; sent += part.Length) await http.Response.Body.WriteAsync(part);
+            return true;
+        };
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url });
+        var error = await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync());
+        Assert.Equal((CVaultErrorCodes.UnexpectedAnswer, 200), (error.Code, error.Status));
+        Assert.InRange(sent, 1, 100_000_000);
+    }
+
+    [Fact]
+    public async Task The_time_limit_is_of_the_body_too()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        server.First = async http =>
+        {
+            http.Response.ContentType = "application/json";
+            await http.Response.WriteAsync("{");
+            await http.Response.Body.FlushAsync();
+            await Task.Delay(TimeSpan.FromSeconds(30), http.RequestAborted);
+            return true;
+        };
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url, Timeout = TimeSpan.FromMilliseconds(300), MaxRetries = 0 });
+        var error = await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync());
+        Assert.Equal((CVaultErrorCodes.NetworkError, 0, true), (error.Code, error.Status, error.TimedOut));
+        using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cvault.Servers.ListAsync(options: new RequestOptions { Timeout = TimeSpan.FromSeconds(30) }, cancellationToken: cancel.Token));
+    }
+
+    [Fact]
+    public async Task A_problem_with_half_a_character_is_a_typed_error()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        server.First = async http =>
+        {
+            http.Response.StatusCode = 400;
+            http.Response.ContentType = "application/problem+json";
+            await http.Response.WriteAsync("""{"code":"VALIDATION_FAILED","detail":"\ud800"}""");
+            return true;
+        };
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url });
+        var error = await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync());
+        Assert.Equal((CVaultErrorCodes.UnexpectedAnswer, 400), (error.Code, error.Status));
+    }
+
+    [Fact]
+    public async Task A_client_that_follows_redirects_elsewhere_is_told_of()
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        await using var elsewhere = await AnyOrderServer.StartAsync();
+        server.First = http =>
+        {
+            http.Response.Redirect(new Uri(elsewhere.Url, http.Request.Path).ToString());
+            return Task.FromResult(true);
+        };
+        using var mine = new HttpClient();
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url, HttpClient = mine });
+        var error = await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync());
+        Assert.Equal(CVaultErrorCodes.UnexpectedAnswer, error.Code);
+        Assert.Contains("AllowAutoRedirect", error.Message, StringComparison.Ordinal);
+        Assert.Single(elsewhere.Requests);
+    }
+
+    [Theory, InlineData("c"), InlineData("")]
+    public async Task An_export_that_leads_to_itself_or_back_to_its_beginning_ends(string cursor)
+    {
+        await using var server = await AnyOrderServer.StartAsync();
+        server.First = async http =>
+        {
+            http.Response.ContentType = "application/x-ndjson";
+            await http.Response.WriteAsync($$"""{"id":"1:0","cursor":"{{cursor}}"}""");
+            return true;
+        };
+        var cvault = new CVaultServerClient(new CVaultServerOptions { ApiKey = "cvk_test", ApiSecret = "cvs_test", BaseUrl = server.Url });
+        var read = 0;
+        var error = await Assert.ThrowsAsync<CVaultException>(async () =>
+        {
+            await foreach (var line in cvault.Billing.ExportAsync()) Assert.True(++read < 10);
+        });
+        Assert.Equal(CVaultErrorCodes.UnexpectedAnswer, error.Code);
+    }
+
+    [Fact]
     public async Task Reading_a_list_asks_for_no_more_than_is_read_and_can_be_cancelled()
     {
         await using var server = await AnyOrderServer.StartAsync();
         server.First = async http =>
         {
-            await Conformance.CannedServer.WriteAsync(System.Text.Json.JsonDocument.Parse("""{"status":200,"body":{"servers":[{"region":"a"},{"region":"b"}],"next_cursor":"more"}}""").RootElement, http);
+            await Conformance.CannedServer.WriteAsync(System.Text.Json.JsonDocument.Parse("""{"status":200,"body":{"servers":[{"region":"a"},{"region":"b"}],"next_cursor":"more"}}""".Replace("more", Guid.NewGuid().ToString(), StringComparison.Ordinal)).RootElement, http);
             return true;
         };
         var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = server.Url });

@@ -7,7 +7,7 @@ export function createClient(settings: Settings): CVault {
   const cvault = new CVault({
     apiKey: settings.apiKey,
     baseUrl: settings.baseUrl,
-    storage: tokensIn(storageOf(settings)),
+    storage: tokensIn(storageOf(settings), settings),
     logger: ({ method, path, status, ms, attempt, requestId, error }) => {
       const outcome = status === 0 ? (error ?? 'no answer') : `${status}${error ? ` ${error}` : ''}`;
       const notes = [`${Math.round(ms)} ms`, attempt > 1 && `attempt ${attempt}`, requestId && `request ${requestId}`];
@@ -20,9 +20,9 @@ export function createClient(settings: Settings): CVault {
   return cvault;
 }
 
-/** The SDK's own storage is localStorage; this one is whichever was chosen in the key form. */
-function tokensIn(storage: Storage): SessionStorage {
-  const name = 'cvault-demo-session';
+/** The SDK's own storage is localStorage; this one is whichever was chosen in the key form. Each API and key has a login of its own: another's tokens are not for it. */
+export function tokensIn(storage: Storage, { baseUrl, apiKey }: Settings): SessionStorage {
+  const name = `cvault-demo-session ${baseUrl} ${apiKey}`;
   return {
     get() {
       try {
