@@ -38,11 +38,13 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
     {
         var name = options.InterfaceName;
         var endpoint = await ResolveAsync(config, cancellation).ConfigureAwait(false);
-        var table = await routes.FreeTableAsync(cancellation).ConfigureAwait(false);
+        var others = await LinuxState.ReadOthersAsync(paths, name, cancellation).ConfigureAwait(false);
+        var table = await routes.FreeTableAsync(others.Select(o => o.State.Table), cancellation).ConfigureAwait(false);
         var everything = config.AllowedIPs.Any(p => p.IsEverything);
         var state = new LinuxState
         {
             Table = table,
+            Rules = everything,
             Endpoint = endpoint.ToString(),
             Dns = options.UseDns && config.Dns.Count > 0 ? dns.Way() : DnsWay.None,
             SetSrcValidMark = everything && SrcValidMarkIsOff(),
@@ -131,10 +133,10 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
         }
 
         await Step(() => dns.UnsetAsync(state?.Dns ?? DnsWay.None, name, cancellation)).ConfigureAwait(false);
-        if (state is { Table: > 0 }) await Step(() => routes.RemoveAsync(state.Table, cancellation)).ConfigureAwait(false);
+        if (state is { Rules: true }) await Step(() => routes.RemoveAsync(state.Table, cancellation)).ConfigureAwait(false);
         if (paths.HasLink(name)) await Step(() => RemoveLinkAsync(name, cancellation)).ConfigureAwait(false);
         await Step(() => RemoveTableAsync(Firewall.GuardTable(name), cancellation)).ConfigureAwait(false);
-        if (state is { SetSrcValidMark: true }) SetSrcValidMark("0");
+        if (state is { SetSrcValidMark: true }) await Step(() => PutSrcValidMarkBackAsync(name, cancellation)).ConfigureAwait(false);
         if (failures.Count > 0) throw failures[0];
 
         if (keepKillSwitch && await HasKillSwitchAsync(name, cancellation).ConfigureAwait(false))
@@ -203,6 +205,19 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
     }
 
     private bool SrcValidMarkIsOff() => File.Exists(paths.SrcValidMark) && File.ReadAllText(paths.SrcValidMark).Trim() == "0";
+
+    /// <summary>Where another tunnel needs it, putting it back becomes that one's.</summary>
+    private async Task PutSrcValidMarkBackAsync(string name, CancellationToken cancellation)
+    {
+        foreach (var (path, other) in await LinuxState.ReadOthersAsync(paths, name, cancellation).ConfigureAwait(false))
+        {
+            if (!other.Rules) continue;
+            await (other with { SetSrcValidMark = true }).WriteAsync(path, cancellation).ConfigureAwait(false);
+            return;
+        }
+
+        SetSrcValidMark("0");
+    }
 
     private void SetSrcValidMark(string value)
     {

@@ -11,12 +11,16 @@ internal sealed class Routes(IProcessRunner runner)
     // Clear of wg-quick's 51820 and up, and before its rules, which the kernel numbers down from 32765.
     private const uint FirstTable = 53000, MostTables = 64, FirstRule = 30000;
 
-    /// <summary>A table that nobody uses.</summary>
-    public async Task<uint> FreeTableAsync(CancellationToken cancellation)
+    /// <summary>
+    /// A table that nobody uses. An empty one may be another tunnel's all the same: one that has no default route only marks
+    /// its packets with the number.
+    /// </summary>
+    public async Task<uint> FreeTableAsync(IEnumerable<uint> taken, CancellationToken cancellation)
     {
+        HashSet<uint> used = [.. taken, .. await RuledAsync(cancellation).ConfigureAwait(false)];
         for (var table = FirstTable; table < FirstTable + MostTables; table++)
         {
-            if (await IsEmptyAsync("-4", table, cancellation).ConfigureAwait(false) && await IsEmptyAsync("-6", table, cancellation).ConfigureAwait(false)) return table;
+            if (!used.Contains(table) && await IsEmptyAsync("-4", table, cancellation).ConfigureAwait(false) && await IsEmptyAsync("-6", table, cancellation).ConfigureAwait(false)) return table;
         }
 
         throw new TunnelException(TunnelErrorCodes.CommandFailed, $"All routing tables from {FirstTable} to {FirstTable + MostTables - 1} are in use. Take another tunnel down.");
@@ -61,6 +65,28 @@ internal sealed class Routes(IProcessRunner runner)
             ["pref", Text(rule + 1), "not", "fwmark", Text(table), "table", Text(table)],
         ];
     }
+
+    /// <summary>The tables of this library's range that a rule leads to, or whose rules' place is taken.</summary>
+    private async Task<HashSet<uint>> RuledAsync(CancellationToken cancellation)
+    {
+        var found = new HashSet<uint>();
+        foreach (var family in new[] { "-4", "-6" })
+        {
+            foreach (var line in await RulesAsync(family, cancellation).ConfigureAwait(false))
+            {
+                // 30001:	not from all fwmark 0xcf08 lookup 53000
+                var words = line.Split([' ', '\t', ':'], StringSplitOptions.RemoveEmptyEntries);
+                if (Array.IndexOf(words, "lookup") is > 0 and var at && at + 1 < words.Length && uint.TryParse(words[at + 1], out var table) && table - FirstTable < MostTables) found.Add(table);
+                if (uint.TryParse(words[0], out var place) && place - FirstRule < 2 * MostTables) found.Add(FirstTable + (place - FirstRule) / 2);
+            }
+        }
+
+        return found;
+    }
+
+    // Nothing where the kernel has no IPv6, which is an error to ip(8).
+    private async Task<string[]> RulesAsync(string family, CancellationToken cancellation) =>
+        (await runner.RunAsync("ip", [family, "rule", "show"], null, cancellation).ConfigureAwait(false)).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
     private async Task<bool> IsEmptyAsync(string family, uint table, CancellationToken cancellation) =>
         // A table that never was is an error to ip(8), and prints nothing either.

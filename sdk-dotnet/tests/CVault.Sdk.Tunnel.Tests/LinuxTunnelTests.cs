@@ -26,7 +26,7 @@ public sealed class LinuxTunnelTests : IDisposable
         Links();
         runner.Missing.Add("resolvconf");
         runner.Missing.Add("resolvectl");
-        runner.Fail("nft list table inet " + Kill, "No such file or directory");
+        foreach (var name in new[] { "cvault0", "split", "full", "one", "two" }) runner.Fail("nft list table inet " + Firewall.KillSwitchTable(name), "Error: No such file or directory");
         // The interface comes and goes with the commands.
         runner.Answers.Insert(0, ("ip link add", () => { Links("cvault0"); return new ProcessResult(0, "", ""); }));
         runner.Answers.Insert(0, ("ip link delete", () => { Links(); return new ProcessResult(0, "", ""); }));
@@ -189,6 +189,42 @@ public sealed class LinuxTunnelTests : IDisposable
     }
 
     [Fact]
+    public async Task a_split_tunnel_and_a_full_one_share_no_number_and_the_split_one_takes_no_rule_with_it()
+    {
+        await UpAsync("AllowedIPs = 10.8.0.0/16", new TunnelOptions { InterfaceName = "split" });
+        await UpAsync("AllowedIPs = 0.0.0.0/0", new TunnelOptions { InterfaceName = "full" });
+        Assert.Contains("ip -4 rule add pref 30003 not fwmark 53001 table 53001", runner.Commands);
+        runner.Ran.Clear();
+        await tunnel.DownAsync("split", false, default);
+        Assert.DoesNotContain(runner.Commands, c => c.Contains("rule delete", StringComparison.Ordinal));
+        await tunnel.DownAsync("full", false, default);
+        Assert.Contains("ip -4 rule delete pref 30003 not fwmark 53001 table 53001", runner.Commands);
+    }
+
+    [Theory]
+    [InlineData("30001:	not from all fwmark 0xcf08 lookup 53000 ", 53001)]
+    [InlineData("30000:	from all lookup main suppress_prefixlength 0", 53001)]
+    [InlineData("32765:	not from all fwmark 0xca6c lookup 51820", 53000)] // wg-quick's
+    public async Task a_table_that_a_rule_leads_to_is_taken_though_it_is_empty(string rule, int table)
+    {
+        runner.Answer("ip -6 rule show", "0:	from all lookup local\n" + rule + "\n32766:	from all lookup main\n");
+        await UpAsync();
+        Assert.Contains($"ip -4 rule add pref {30001 + 2 * (table - 53000)} not fwmark {table} table {table}", runner.Commands);
+    }
+
+    [Fact]
+    public async Task src_valid_mark_stays_while_another_tunnel_needs_it()
+    {
+        await UpAsync("AllowedIPs = 0.0.0.0/0", new TunnelOptions { InterfaceName = "one" });
+        await UpAsync("AllowedIPs = 0.0.0.0/0", new TunnelOptions { InterfaceName = "two" });
+        await UpAsync("AllowedIPs = 10.8.0.0/16", new TunnelOptions { InterfaceName = "split" });
+        await tunnel.DownAsync("one", false, default);
+        Assert.Equal("1", await File.ReadAllTextAsync(paths.SrcValidMark));
+        await tunnel.DownAsync("two", false, default);
+        Assert.Equal("0", await File.ReadAllTextAsync(paths.SrcValidMark));
+    }
+
+    [Fact]
     public async Task another_s_interface_is_left_alone()
     {
         Links("cvault0");
@@ -213,6 +249,8 @@ public sealed class LinuxTunnelTests : IDisposable
     }
 
     private Task UpAsync(TunnelOptions? options = null) => tunnel.UpAsync(WireGuardConfig.Parse(Samples.Config), options ?? new TunnelOptions(), default);
+
+    private Task UpAsync(string allowed, TunnelOptions? options = null) => tunnel.UpAsync(WireGuardConfig.Parse(Samples.With("AllowedIPs", allowed)), options ?? new TunnelOptions(), default);
 
     private void Links(params string[] names) =>
         File.WriteAllText(Path.Combine(paths.Proc, "net/dev"), "Inter-|   Receive\n face |bytes\n    lo: 0\n" + string.Concat(names.Select(n => $"{n}: 0\n")));
