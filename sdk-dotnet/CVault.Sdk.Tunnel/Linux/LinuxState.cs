@@ -29,6 +29,9 @@ internal sealed record LinuxState
     /// <summary>The server, ADDRESS:PORT.</summary>
     public string Endpoint { get; init; } = "";
 
+    /// <summary>A kill switch is wanted: one that another program removes is loaded again.</summary>
+    public bool KillSwitch { get; init; }
+
     public DnsWay Dns { get; init; }
 
     /// <summary>src_valid_mark was 0 before, and this tunnel is to put it back.</summary>
