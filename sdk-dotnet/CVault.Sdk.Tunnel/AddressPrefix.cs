@@ -23,6 +23,8 @@ public readonly record struct AddressPrefix(IPAddress Address, int Length)
         return new AddressPrefix(new IPAddress(bytes), Length);
     }
 
+    internal bool Contains(IPAddress address) => address.AddressFamily == Address.AddressFamily && new AddressPrefix(address, Length).Network() == Network();
+
     /// <summary>An address with or without a length, in the usual forms alone: no <c>0x7f.1</c>, no <c>fe80::1%eth0</c>.</summary>
     internal static bool TryParse(string text, out AddressPrefix prefix)
     {

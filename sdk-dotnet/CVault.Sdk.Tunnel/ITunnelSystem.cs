@@ -22,6 +22,9 @@ internal interface ITunnelSystem
 
     /// <summary>Whether the kill switch stands.</summary>
     Task<bool> HasKillSwitchAsync(string interfaceName, CancellationToken cancellation);
+
+    /// <summary>Whether the kill switch stands, after one that is wanted and was removed by another program was loaded again.</summary>
+    Task<bool> HoldKillSwitchAsync(string interfaceName, CancellationToken cancellation);
 }
 
 /// <summary>An interface's one peer, as <c>wg show IF dump</c> tells of it.</summary>

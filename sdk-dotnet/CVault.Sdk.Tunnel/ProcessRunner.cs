@@ -21,10 +21,18 @@ internal interface IProcessRunner
 /// <summary>Runs tools from the system's own folders, with an environment of their own.</summary>
 internal sealed class ProcessRunner(ILogger logger) : IProcessRunner
 {
-    // Not the caller's PATH: what runs as root must not be chosen by who is not.
+    // Not the caller's PATH: what runs as root must not be chosen by who is not. For the same reason the system's own come
+    // first: /usr/local and Homebrew's may belong to a user.
+    private static readonly string[] Own = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/run/current-system/sw/bin"];
+    private static readonly string[] Added = ["/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
+
     private static readonly string[] Folders = OperatingSystem.IsWindows()
         ? [Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ProgramFiles), "WireGuard"), Environment.SystemDirectory]
-        : ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/run/current-system/sw/bin", "/opt/homebrew/bin"];
+        : [.. Own, .. Added];
+
+    // What tools run in turn. On macOS wg-quick, itself Homebrew's, is a script for a bash newer than the system's, and looks
+    // to the system's folders first for all else.
+    private static readonly string[] Search = OperatingSystem.IsMacOS() ? [.. Added, .. Own] : Folders;
 
     private static readonly TimeSpan Most = TimeSpan.FromSeconds(30);
 
@@ -42,7 +50,7 @@ internal sealed class ProcessRunner(ILogger logger) : IProcessRunner
         {
             start.WorkingDirectory = "/";
             start.Environment.Clear();
-            start.Environment["PATH"] = string.Join(':', Folders);
+            start.Environment["PATH"] = string.Join(':', Search);
             start.Environment["LC_ALL"] = "C";
         }
 

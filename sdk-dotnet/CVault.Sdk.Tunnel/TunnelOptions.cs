@@ -14,7 +14,7 @@ public sealed partial record TunnelOptions
     /// <summary>
     /// Linux only; elsewhere <c>NOT_SUPPORTED</c>. Nothing leaves this machine but through the tunnel and WireGuard's own
     /// packets to the server, from before the tunnel comes up until it was taken down: also while the server is away, and
-    /// after this program was killed. Default false.
+    /// after this program was killed. Loaded again where another program removes it while this tunnel is watched. Default false.
     /// </summary>
     public bool KillSwitch { get; init; }
 

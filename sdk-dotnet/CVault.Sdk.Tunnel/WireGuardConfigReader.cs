@@ -83,7 +83,7 @@ internal static partial class WireGuardConfigReader
     {
         "PUBLICKEY" => values with { PublicKey = Key(value, key, line) },
         "PRESHAREDKEY" => values with { PresharedKey = Key(value, key, line) },
-        "ALLOWEDIPS" => values with { AllowedIPs = [.. values.AllowedIPs, .. Items(value).Select(a => Prefix(a, key, line).Network())] },
+        "ALLOWEDIPS" => values with { AllowedIPs = [.. values.AllowedIPs.Concat(Items(value).Select(a => Prefix(a, key, line).Network())).Distinct()] }, // 10.0.0.0/0 is 0.0.0.0/0 again
         "ENDPOINT" => WithEndpoint(values, value, line),
         "PERSISTENTKEEPALIVE" => values with { PersistentKeepalive = value.Equals("off", StringComparison.OrdinalIgnoreCase) ? 0 : Number(value, 0, 65535, key, line) },
         _ => throw Invalid(line, $"[Peer] knows no {Shown(key)}"),

@@ -17,7 +17,9 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     private readonly CancellationTokenSource ended = new();
     private Task watch = Task.CompletedTask;
     private Reading? answered; // the last reading with a handshake in it
-    private TunnelState last;
+    private (TunnelState State, bool KillSwitch) last;
+    private readonly Queue<TunnelStatus> untold = [];
+    private bool telling;
     private int left; // 1: taken down or left up, and watched no more
 
     private WireGuardTunnel(ITunnelSystem system, string interfaceName, ILogger? logger, TimeProvider time) =>
@@ -27,8 +29,8 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     public string InterfaceName { get; }
 
     /// <summary>
-    /// Raised when <see cref="TunnelStatus.State"/> becomes another one, with the status then; on a thread of the pool. A
-    /// handler that throws breaks nothing.
+    /// Raised when <see cref="TunnelStatus.State"/> or <see cref="TunnelStatus.KillSwitch"/> becomes another one, with the
+    /// status then; on a thread of the pool, one at a time. A handler that throws breaks nothing, and it may take the tunnel down.
     /// </summary>
     public event EventHandler<TunnelStatus>? StatusChanged;
 
@@ -68,7 +70,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
         options.Validate();
         if (!config.HasPrivateKey)
             throw new TunnelException(TunnelErrorCodes.ConfigInvalid, "The config has no private key: the device brought its own. Put it in with WithPrivateKey.");
-        var stoodBefore = await system.HasKillSwitchAsync(options.InterfaceName, cancellation).ConfigureAwait(false);
+        var stoodBefore = await system.HoldKillSwitchAsync(options.InterfaceName, cancellation).ConfigureAwait(false);
         var tunnel = new WireGuardTunnel(system, options.InterfaceName, options.Logger, time);
         await system.UpAsync(config, options, cancellation).ConfigureAwait(false);
         try
@@ -81,7 +83,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
             throw;
         }
 
-        tunnel.StartWatch(options.HandshakeTimeout > TimeSpan.Zero ? TunnelState.Up : TunnelState.Connecting);
+        tunnel.StartWatch(options.HandshakeTimeout > TimeSpan.Zero ? TunnelState.Up : TunnelState.Connecting, options.KillSwitch);
         return tunnel;
     }
 
@@ -91,7 +93,8 @@ public sealed class WireGuardTunnel : IAsyncDisposable
         TunnelOptions.CheckInterfaceName(interfaceName);
         if (!await system.ExistsAsync(interfaceName, cancellation).ConfigureAwait(false)) return null;
         var tunnel = new WireGuardTunnel(system, interfaceName, logger, time);
-        tunnel.StartWatch((await tunnel.StatusAsync(cancellation).ConfigureAwait(false)).State);
+        var status = await tunnel.StatusAsync(cancellation).ConfigureAwait(false);
+        tunnel.StartWatch(status.State, status.KillSwitch);
         return tunnel;
     }
 
@@ -115,9 +118,10 @@ public sealed class WireGuardTunnel : IAsyncDisposable
     {
         await DetachAsync().ConfigureAwait(false);
         await system.DownAsync(InterfaceName, keepKillSwitch, cancellation).ConfigureAwait(false);
-        if (last == TunnelState.Down) return;
-        last = TunnelState.Down;
-        Tell(Status(null, keepKillSwitch));
+        var now = (TunnelState.Down, keepKillSwitch && await system.HasKillSwitchAsync(InterfaceName, cancellation).ConfigureAwait(false));
+        if (last == now) return;
+        last = now;
+        await TellAsync(Status(null, now.Item2)).ConfigureAwait(false);
     }
 
     /// <summary>Ends the watch and leaves the tunnel up, for a program that ends while the tunnel goes on. Disposing does nothing afterwards.</summary>
@@ -187,9 +191,9 @@ public sealed class WireGuardTunnel : IAsyncDisposable
         }
     }
 
-    private void StartWatch(TunnelState state)
+    private void StartWatch(TunnelState state, bool killSwitch)
     {
-        last = state;
+        last = (state, killSwitch);
         watch = Task.Run(WatchAsync);
     }
 
@@ -220,6 +224,7 @@ public sealed class WireGuardTunnel : IAsyncDisposable
 
     private async Task LookAsync(ReconnectRule rule)
     {
+        var killSwitch = await system.HoldKillSwitchAsync(InterfaceName, ended.Token).ConfigureAwait(false);
         var reading = await ReadAsync(ended.Token).ConfigureAwait(false);
         if (reading is not null && rule.MustRenew(reading, time.GetUtcNow()))
         {
@@ -228,23 +233,46 @@ public sealed class WireGuardTunnel : IAsyncDisposable
             reading = await ReadAsync(ended.Token).ConfigureAwait(false);
         }
 
-        var state = StateOf(reading, time.GetUtcNow());
-        if (state == last) return;
-        last = state;
-        logger.LogInformation("{Interface}: {State}", InterfaceName, state);
-        Tell(Status(reading, await system.HasKillSwitchAsync(InterfaceName, ended.Token).ConfigureAwait(false)));
+        var now = (StateOf(reading, time.GetUtcNow()), killSwitch);
+        if (now == last) return;
+        last = now;
+        logger.LogInformation("{Interface}: {State}", InterfaceName, now.Item1);
+        _ = TellAsync(Status(reading, killSwitch)); // not waited for: a handler may wait for DownAsync, which waits for this
     }
 
-    private void Tell(TunnelStatus status)
+    /// <summary>Ends when the handlers were told; at once where they are being told of an earlier one, for one of them may be who waits.</summary>
+    private Task TellAsync(TunnelStatus status)
     {
-        try
+        lock (untold)
         {
-            StatusChanged?.Invoke(this, status);
+            untold.Enqueue(status);
+            if (telling) return Task.CompletedTask;
+            telling = true;
         }
-        catch (Exception e)
+
+        return Task.Run(TellAll);
+    }
+
+    private void TellAll()
+    {
+        while (true)
         {
-            // Whatever a handler throws is its own affair.
-            logger.LogWarning(e, "{Interface}: a handler of StatusChanged threw", InterfaceName);
+            TunnelStatus? status;
+            lock (untold)
+            {
+                telling = untold.TryDequeue(out status);
+                if (status is null) return;
+            }
+
+            try
+            {
+                StatusChanged?.Invoke(this, status);
+            }
+            catch (Exception e)
+            {
+                // Whatever a handler throws is its own affair.
+                logger.LogWarning(e, "{Interface}: a handler of StatusChanged threw", InterfaceName);
+            }
         }
     }
 }

@@ -73,6 +73,8 @@ internal abstract class ConfigFileTunnel(IProcessRunner runner, ILogger logger, 
 
     public Task<bool> HasKillSwitchAsync(string interfaceName, CancellationToken cancellation) => Task.FromResult(false);
 
+    public Task<bool> HoldKillSwitchAsync(string interfaceName, CancellationToken cancellation) => Task.FromResult(false);
+
     /// <summary>Each tool that is needed, and what has it.</summary>
     protected abstract (string Tool, string Package)[] Needed { get; }
 

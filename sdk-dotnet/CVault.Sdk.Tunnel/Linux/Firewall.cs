@@ -13,15 +13,18 @@ internal static class Firewall
     public static string GuardTable(string interfaceName) => "cvault-" + interfaceName;
 
     /// <summary>
-    /// Nothing leaves but over lo and the tunnel, and WireGuard's own packets to the server; nothing is forwarded but from or
-    /// to the tunnel. What the machine needs to keep its own address passes: DHCPv4 to everybody on the link (a lease is
+    /// Nothing leaves but over lo and the tunnel, and WireGuard's own packets to the server; nothing is forwarded but
+    /// into the tunnel and what answers it. What the machine needs to keep its own address passes: DHCPv4 to everybody on the link (a lease is
     /// renewed by broadcast where asking its server alone is dropped); and where the server is reached by IPv6, the discovery of
     /// neighbours and DHCPv6. Where it is reached by IPv4, no IPv6 leaves the wire at all.
     /// </summary>
-    public static string KillSwitch(string interfaceName, IPEndPoint endpoint, uint mark)
+    /// <param name="interfaceName">The tunnel's.</param>
+    /// <param name="endpoint">The server; null for none, where nothing leaves at all.</param>
+    /// <param name="mark">Of WireGuard's own packets.</param>
+    public static string KillSwitch(string interfaceName, IPEndPoint? endpoint, uint mark)
     {
         var table = KillSwitchTable(interfaceName);
-        var ip6 = endpoint.AddressFamily == AddressFamily.InterNetworkV6;
+        var ip6 = endpoint?.AddressFamily == AddressFamily.InterNetworkV6;
         var text = new StringBuilder();
         void Line(string line) => text.Append(line).Append('\n');
         // Replaced in one transaction: no packet sees neither.
@@ -31,7 +34,7 @@ internal static class Firewall
         Line("chain output { type filter hook output priority filter; policy drop;");
         Line("oifname \"lo\" accept");
         Line($"oifname \"{interfaceName}\" accept");
-        Line(string.Create(CultureInfo.InvariantCulture, $"meta mark {mark} {(ip6 ? "ip6" : "ip")} daddr {endpoint.Address} udp dport {endpoint.Port} accept"));
+        if (endpoint is not null) Line(string.Create(CultureInfo.InvariantCulture, $"meta mark {mark} {(ip6 ? "ip6" : "ip")} daddr {endpoint.Address} udp dport {endpoint.Port} accept"));
         Line("ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept");
         if (ip6)
         {
@@ -42,7 +45,8 @@ internal static class Firewall
         Line("}");
         Line("chain forward { type filter hook forward priority filter; policy drop;");
         Line($"oifname \"{interfaceName}\" accept");
-        Line($"iifname \"{interfaceName}\" accept");
+        // Not what is new: whoever is at the tunnel's other end would reach this machine's networks.
+        Line($"iifname \"{interfaceName}\" ct state established,related accept");
         Line("}");
         Line("}");
         return text.ToString();

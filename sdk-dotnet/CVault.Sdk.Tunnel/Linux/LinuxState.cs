@@ -20,15 +20,21 @@ internal enum DnsWay
 [SupportedOSPlatform("linux")]
 internal sealed record LinuxState
 {
-    /// <summary>Number of the routing table, and the mark of WireGuard's own packets; 0 for a tunnel that is down.</summary>
+    /// <summary>Number of the routing table, and the mark of WireGuard's own packets. No other tunnel's while this file is there.</summary>
     public uint Table { get; init; }
+
+    /// <summary>Rules lead to the table: only then may they be removed.</summary>
+    public bool Rules { get; init; }
 
     /// <summary>The server, ADDRESS:PORT.</summary>
     public string Endpoint { get; init; } = "";
 
+    /// <summary>A kill switch is wanted: one that another program removes is loaded again.</summary>
+    public bool KillSwitch { get; init; }
+
     public DnsWay Dns { get; init; }
 
-    /// <summary>src_valid_mark was 0 before.</summary>
+    /// <summary>src_valid_mark was 0 before, and this tunnel is to put it back.</summary>
     public bool SetSrcValidMark { get; init; }
 
     /// <summary>Bytes that were counted before the peer was last added again, which starts its counters at zero.</summary>
@@ -36,6 +42,18 @@ internal sealed record LinuxState
 
     /// <inheritdoc cref="RxBefore"/>
     public long TxBefore { get; init; }
+
+    /// <summary>What was done for the tunnels of other names, with its files.</summary>
+    public static async Task<List<(string Path, LinuxState State)>> ReadOthersAsync(LinuxPaths paths, string interfaceName, CancellationToken cancellation)
+    {
+        var others = new List<(string, LinuxState)>();
+        foreach (var path in Directory.EnumerateFiles(paths.Run, "*.json").Where(p => p != paths.State(interfaceName)))
+        {
+            if (await ReadAsync(path, cancellation).ConfigureAwait(false) is { } state) others.Add((path, state));
+        }
+
+        return others;
+    }
 
     public static async Task<LinuxState?> ReadAsync(string path, CancellationToken cancellation)
     {

@@ -18,13 +18,12 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
         var name = options.InterfaceName;
         using var _ = await FileLock.TakeAsync(paths.Lock, cancellation).ConfigureAwait(false);
         if (paths.HasLink(name)) throw new TunnelException(TunnelErrorCodes.AlreadyUp, $"The interface {name} is there already. Adopt it with FindAsync, take it down, or choose another name.");
-        var stoodBefore = await HasKillSwitchAsync(name, cancellation).ConfigureAwait(false);
+        var stoodBefore = await HoldAsync(name, cancellation).ConfigureAwait(false);
         try
         {
             // What a tunnel left whose wireguard-go was killed.
             await CleanAsync(name, keepKillSwitch: stoodBefore, cancellation).ConfigureAwait(false);
-            await MakeAsync(config, options, cancellation).ConfigureAwait(false);
-            if (stoodBefore && !options.KillSwitch) await RemoveTableAsync(Firewall.KillSwitchTable(name), cancellation).ConfigureAwait(false);
+            await MakeAsync(config, options, stoodBefore, cancellation).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TunnelException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
@@ -34,18 +33,21 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
         }
     }
 
-    private async Task MakeAsync(WireGuardConfig config, TunnelOptions options, CancellationToken cancellation)
+    private async Task MakeAsync(WireGuardConfig config, TunnelOptions options, bool stoodBefore, CancellationToken cancellation)
     {
         var name = options.InterfaceName;
         var endpoint = await ResolveAsync(config, cancellation).ConfigureAwait(false);
-        var table = await routes.FreeTableAsync(cancellation).ConfigureAwait(false);
-        var everything = config.AllowedIPs.Any(p => p.IsEverything);
+        var others = await LinuxState.ReadOthersAsync(paths, name, cancellation).ConfigureAwait(false);
+        var table = await routes.FreeTableAsync(others.Select(o => o.State.Table), cancellation).ConfigureAwait(false);
+        var rules = config.AllowedIPs.Any(p => Routes.NeedsRules(p, endpoint.Address));
         var state = new LinuxState
         {
             Table = table,
+            Rules = rules,
             Endpoint = endpoint.ToString(),
+            KillSwitch = options.KillSwitch || stoodBefore,
             Dns = options.UseDns && config.Dns.Count > 0 ? dns.Way() : DnsWay.None,
-            SetSrcValidMark = everything && SrcValidMarkIsOff(),
+            SetSrcValidMark = rules && SrcValidMarkIsOff(),
         };
         await state.WriteAsync(paths.State(name), cancellation).ConfigureAwait(false);
         if (options.KillSwitch) await runner.DoAsync("nft", ["-f", "-"], cancellation, Firewall.KillSwitch(name, endpoint, table)).ConfigureAwait(false);
@@ -56,14 +58,20 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
         await runner.DoAsync("wg", ["setconf", name, "/dev/stdin"], cancellation, config.ToSetConf(endpoint, table)).ConfigureAwait(false);
         foreach (var address in addresses) await runner.DoAsync("ip", [address.IsIPv6 ? "-6" : "-4", "address", "add", address.ToString(), "dev", name], cancellation).ConfigureAwait(false);
         await runner.DoAsync("ip", ["link", "set", "mtu", config.Mtu.ToString(System.Globalization.CultureInfo.InvariantCulture), "up", "dev", name], cancellation).ConfigureAwait(false);
-        if (everything)
+        if (rules)
         {
             await runner.DoAsync("nft", ["-f", "-"], cancellation, Firewall.Guard(name, addresses, table)).ConfigureAwait(false);
             if (state.SetSrcValidMark) SetSrcValidMark("1");
         }
 
         await dns.SetAsync(state.Dns, name, config.Dns, config.DnsSearch, cancellation).ConfigureAwait(false);
-        await routes.AddAsync(name, allowed, table, cancellation).ConfigureAwait(false);
+        await routes.AddAsync(name, allowed, endpoint.Address, table, cancellation).ConfigureAwait(false);
+        if (stoodBefore && !options.KillSwitch)
+        {
+            await (state with { KillSwitch = false }).WriteAsync(paths.State(name), cancellation).ConfigureAwait(false);
+            await RemoveTableAsync(Firewall.KillSwitchTable(name), cancellation).ConfigureAwait(false);
+        }
+
         logger.LogInformation("{Interface}: made, to {Endpoint}", name, endpoint);
     }
 
@@ -93,6 +101,7 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
     {
         Require();
         using var _ = await FileLock.TakeAsync(paths.Lock, cancellation).ConfigureAwait(false);
+        if (keepKillSwitch) await HoldAsync(interfaceName, cancellation).ConfigureAwait(false);
         await CleanAsync(interfaceName, keepKillSwitch, cancellation).ConfigureAwait(false);
         logger.LogInformation("{Interface}: taken down{KillSwitch}", interfaceName, keepKillSwitch ? ", the kill switch stays" : "");
     }
@@ -106,8 +115,43 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
     public async Task<bool> HasKillSwitchAsync(string interfaceName, CancellationToken cancellation)
     {
         Require();
-        return await runner.TryAsync("nft", ["list", "table", "inet", Firewall.KillSwitchTable(interfaceName)], cancellation).ConfigureAwait(false);
+        var list = ListKillSwitch(interfaceName);
+        var result = await runner.RunAsync("nft", list, null, cancellation).ConfigureAwait(false);
+        if (result.ExitCode == 0) return true;
+        // Of all that can go wrong only this says that there is none; taking the rest for it would open what must stay shut.
+        return result.ExitCode == 1 && result.Error.Contains("No such file or directory", StringComparison.Ordinal) ? false : throw Tools.Failed("nft", list, result);
     }
+
+    public async Task<bool> HoldKillSwitchAsync(string interfaceName, CancellationToken cancellation)
+    {
+        Require();
+        // Without the lock while all is well: another program may have it for long, and this is asked each second.
+        if (await LinuxState.ReadAsync(paths.State(interfaceName), cancellation).ConfigureAwait(false) is not { KillSwitch: true }) return await HasKillSwitchAsync(interfaceName, cancellation).ConfigureAwait(false);
+        if (await runner.TryAsync("nft", ListKillSwitch(interfaceName), cancellation).ConfigureAwait(false)) return true;
+        using var _ = await FileLock.TakeAsync(paths.Lock, cancellation).ConfigureAwait(false);
+        return await HoldAsync(interfaceName, cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>As <see cref="HoldKillSwitchAsync"/>, under the lock: else one that is being taken down could be loaded after it.</summary>
+    private async Task<bool> HoldAsync(string name, CancellationToken cancellation)
+    {
+        if (await LinuxState.ReadAsync(paths.State(name), cancellation).ConfigureAwait(false) is not { KillSwitch: true } state) return await HasKillSwitchAsync(name, cancellation).ConfigureAwait(false);
+        // Loaded whatever nft does not like: where it stands after all, that changes nothing.
+        if (await runner.TryAsync("nft", ListKillSwitch(name), cancellation).ConfigureAwait(false)) return true;
+        try
+        {
+            await runner.DoAsync("nft", ["-f", "-"], cancellation, Firewall.KillSwitch(name, IPEndPoint.TryParse(state.Endpoint, out var endpoint) ? endpoint : null, state.Table)).ConfigureAwait(false);
+            logger.LogWarning("{Interface}: another program removed the kill switch. It stands again; what was sent meanwhile may have gone beside the tunnel", name);
+            return true;
+        }
+        catch (TunnelException e)
+        {
+            logger.LogWarning("{Interface}: another program removed the kill switch, and it cannot be loaded again: {Reason}", name, e.Message);
+            return false;
+        }
+    }
+
+    private static string[] ListKillSwitch(string name) => ["list", "table", "inet", Firewall.KillSwitchTable(name)];
 
     /// <summary>Undoes each step on its own; the kill switch goes last, and only when all else did.</summary>
     private async Task CleanAsync(string name, bool keepKillSwitch, CancellationToken cancellation)
@@ -131,19 +175,21 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
         }
 
         await Step(() => dns.UnsetAsync(state?.Dns ?? DnsWay.None, name, cancellation)).ConfigureAwait(false);
-        if (state is { Table: > 0 }) await Step(() => routes.RemoveAsync(state.Table, cancellation)).ConfigureAwait(false);
+        if (state is { Rules: true }) await Step(() => routes.RemoveAsync(state.Table, cancellation)).ConfigureAwait(false);
         if (paths.HasLink(name)) await Step(() => RemoveLinkAsync(name, cancellation)).ConfigureAwait(false);
+        if (state is null) await Step(() => RemoveLostRulesAsync(name, cancellation)).ConfigureAwait(false);
         await Step(() => RemoveTableAsync(Firewall.GuardTable(name), cancellation)).ConfigureAwait(false);
-        if (state is { SetSrcValidMark: true }) SetSrcValidMark("0");
+        if (state is { SetSrcValidMark: true }) await Step(() => PutSrcValidMarkBackAsync(name, cancellation)).ConfigureAwait(false);
         if (failures.Count > 0) throw failures[0];
 
-        if (keepKillSwitch && await HasKillSwitchAsync(name, cancellation).ConfigureAwait(false))
+        if (keepKillSwitch && (state is { KillSwitch: true } || await HasKillSwitchAsync(name, cancellation).ConfigureAwait(false)))
         {
-            await new LinuxState().WriteAsync(paths.State(name), cancellation).ConfigureAwait(false);
+            // With all that it takes to load it again.
+            await new LinuxState { KillSwitch = true, Table = state?.Table ?? 0, Endpoint = state?.Endpoint ?? "" }.WriteAsync(paths.State(name), cancellation).ConfigureAwait(false);
             return;
         }
 
-        await RemoveTableAsync(Firewall.KillSwitchTable(name), cancellation).ConfigureAwait(false);
+        if (!keepKillSwitch) await RemoveTableAsync(Firewall.KillSwitchTable(name), cancellation).ConfigureAwait(false);
         File.Delete(paths.State(name));
     }
 
@@ -203,6 +249,28 @@ internal sealed class LinuxTunnel(IProcessRunner runner, LinuxPaths paths, ILogg
     }
 
     private bool SrcValidMarkIsOff() => File.Exists(paths.SrcValidMark) && File.ReadAllText(paths.SrcValidMark).Trim() == "0";
+
+    /// <summary>Rules of a tunnel whose state was lost or damaged: they lead nowhere, and no other tunnel's state knows of them.</summary>
+    private async Task RemoveLostRulesAsync(string name, CancellationToken cancellation)
+    {
+        var others = await LinuxState.ReadOthersAsync(paths, name, cancellation).ConfigureAwait(false);
+        // What src_valid_mark was is lost with the state. Where no rule asks for a mark it does nothing, and 0 is the kernel's own.
+        if (await routes.RemoveLostAsync([.. others.Select(o => o.State.Table)], cancellation).ConfigureAwait(false)
+            && !await routes.AnyAsksForAMarkAsync(cancellation).ConfigureAwait(false)) SetSrcValidMark("0");
+    }
+
+    /// <summary>Where another tunnel needs it, putting it back becomes that one's.</summary>
+    private async Task PutSrcValidMarkBackAsync(string name, CancellationToken cancellation)
+    {
+        foreach (var (path, other) in await LinuxState.ReadOthersAsync(paths, name, cancellation).ConfigureAwait(false))
+        {
+            if (!other.Rules) continue;
+            await (other with { SetSrcValidMark = true }).WriteAsync(path, cancellation).ConfigureAwait(false);
+            return;
+        }
+
+        SetSrcValidMark("0");
+    }
 
     private void SetSrcValidMark(string value)
     {

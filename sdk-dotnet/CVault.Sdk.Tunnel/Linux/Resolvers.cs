@@ -65,7 +65,7 @@ internal sealed class Resolvers(IProcessRunner runner, LinuxPaths paths, ILogger
 
     private void Replace(string text)
     {
-        var next = paths.ResolvConf + ".cvault-new";
+        var next = paths.ResolvConf + ".cvault.new"; // no interface's, whose names have no dot
         File.WriteAllText(next, text);
         try
         {
@@ -83,7 +83,7 @@ internal sealed class Resolvers(IProcessRunner runner, LinuxPaths paths, ILogger
     {
         var before = paths.ResolvConfBefore(interfaceName);
         if (!Exists(before)) return;
-        if (!File.Exists(paths.ResolvConf) || File.ReadLines(paths.ResolvConf).FirstOrDefault() != Mark(interfaceName))
+        if (FileOf(interfaceName) is not { } file)
         {
             logger.LogWarning("{File} was changed by another program meanwhile, and stays as it is", paths.ResolvConf);
             File.Delete(before);
@@ -92,14 +92,22 @@ internal sealed class Resolvers(IProcessRunner runner, LinuxPaths paths, ILogger
 
         try
         {
-            File.Move(before, paths.ResolvConf, overwrite: true);
+            File.Move(before, file, overwrite: true);
         }
         catch (IOException)
         {
-            File.WriteAllBytes(paths.ResolvConf, File.ReadAllBytes(before));
+            File.WriteAllBytes(file, File.ReadAllBytes(before));
             File.Delete(before);
         }
     }
+
+    /// <summary>
+    /// Where the tunnel's own content is now: in /etc/resolv.conf, or beside it where another tunnel came up after it, which
+    /// would put it back when it goes. Null where another program wrote over it.
+    /// </summary>
+    private string? FileOf(string interfaceName) =>
+        Directory.EnumerateFiles(paths.Etc, Path.GetFileName(paths.ResolvConfBefore("*"))).Prepend(paths.ResolvConf)
+            .FirstOrDefault(f => File.Exists(f) && File.ReadLines(f).FirstOrDefault() == Mark(interfaceName));
 
     /// <summary>Also of a link to nothing.</summary>
     private static bool Exists(string path) => new FileInfo(path) is { } file && (file.Exists || file.LinkTarget is not null);

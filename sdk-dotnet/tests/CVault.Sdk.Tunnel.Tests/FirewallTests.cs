@@ -19,7 +19,7 @@ public sealed class FirewallTests
         }
         chain forward { type filter hook forward priority filter; policy drop;
         oifname "cvault0" accept
-        iifname "cvault0" accept
+        iifname "cvault0" ct state established,related accept
         }
         }
 
@@ -35,6 +35,9 @@ public sealed class FirewallTests
     }
 
     [Fact]
+    public void without_a_server_nothing_leaves_at_all() => Assert.DoesNotContain("meta mark", Firewall.KillSwitch("cvault0", null, 0), StringComparison.Ordinal);
+
+    [Fact]
     public void nft_itself_takes_the_rules_and_removes_them_there_or_not()
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess && File.Exists("/usr/sbin/nft"), "nft needs root and nftables.");
@@ -42,7 +45,7 @@ public sealed class FirewallTests
         foreach (var text in new[]
                  {
                      Firewall.KillSwitch("cvault0", IPEndPoint.Parse("203.0.113.7:51820"), 53000), Firewall.KillSwitch("a-b_c", IPEndPoint.Parse("[2001:db8::7]:51820"), 53000),
-                     Firewall.Guard("cvault0", WireGuardConfig.Parse(Samples.Config).Addresses, 53000), Firewall.Remove(Firewall.GuardTable("cvault0")),
+                     Firewall.KillSwitch("cvault0", null, 0), Firewall.Guard("cvault0", WireGuardConfig.Parse(Samples.Config).Addresses, 53000), Firewall.Remove(Firewall.GuardTable("cvault0")),
                  })
         {
             var start = new System.Diagnostics.ProcessStartInfo("unshare", ["-n", "nft", "-f", "-"]) { RedirectStandardInput = true, RedirectStandardError = true };

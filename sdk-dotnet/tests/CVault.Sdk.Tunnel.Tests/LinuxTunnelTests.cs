@@ -26,7 +26,7 @@ public sealed class LinuxTunnelTests : IDisposable
         Links();
         runner.Missing.Add("resolvconf");
         runner.Missing.Add("resolvectl");
-        runner.Fail("nft list table inet " + Kill, "No such file or directory");
+        foreach (var name in new[] { "cvault0", "split", "full", "one", "two" }) runner.Fail("nft list table inet " + Firewall.KillSwitchTable(name), "Error: No such file or directory");
         // The interface comes and goes with the commands.
         runner.Answers.Insert(0, ("ip link add", () => { Links("cvault0"); return new ProcessResult(0, "", ""); }));
         runner.Answers.Insert(0, ("ip link delete", () => { Links(); return new ProcessResult(0, "", ""); }));
@@ -64,10 +64,10 @@ public sealed class LinuxTunnelTests : IDisposable
                 "ip -6 address add fd8c:7a11:1::2/128 dev cvault0",
                 "ip link set mtu 1420 up dev cvault0",
                 "nft -f -",
-                "ip -4 route replace 0.0.0.0/0 dev cvault0 table 53000",
+                "ip -4 route add 0.0.0.0/0 dev cvault0 table 53000",
                 "ip -4 rule add pref 30000 table main suppress_prefixlength 0",
                 "ip -4 rule add pref 30001 not fwmark 53000 table 53000",
-                "ip -6 route replace ::/0 dev cvault0 table 53000",
+                "ip -6 route add ::/0 dev cvault0 table 53000",
                 "ip -6 rule add pref 30000 table main suppress_prefixlength 0",
                 "ip -6 rule add pref 30001 not fwmark 53000 table 53000",
             ],
@@ -147,6 +147,57 @@ public sealed class LinuxTunnelTests : IDisposable
         Assert.Equal(Firewall.Remove(Kill), runner.Ran.Last().Input);
     }
 
+    [Theory]
+    [InlineData(1, "Error: Could not process rule: Cannot allocate memory")]
+    [InlineData(127, "nft: error while loading shared libraries: libnftables.so.1: cannot open shared object file: No such file or directory")]
+    public async Task a_kill_switch_that_nft_cannot_tell_of_is_not_taken_for_none(int exitCode, string error)
+    {
+        await UpAsync(new TunnelOptions { KillSwitch = true });
+        runner.Answers.Insert(0, ("nft list", () => new ProcessResult(exitCode, "", error)));
+        Assert.Equal(TunnelErrorCodes.CommandFailed, (await Assert.ThrowsAsync<TunnelException>(() => tunnel.HasKillSwitchAsync("cvault0", default))).Code);
+        runner.Ran.Clear();
+        await tunnel.DownAsync("cvault0", keepKillSwitch: true, default);
+        Assert.DoesNotContain(runner.Ran, r => r.Input == Firewall.Remove(Kill));
+        Assert.True(await tunnel.ExistsAsync("cvault0", default));
+
+        // And of one that this machine's state knows nothing of.
+        File.Delete(paths.State("cvault0"));
+        await Assert.ThrowsAsync<TunnelException>(() => tunnel.DownAsync("cvault0", keepKillSwitch: true, default));
+        await Assert.ThrowsAsync<TunnelException>(() => UpAsync());
+        Assert.DoesNotContain(runner.Ran, r => r.Input == Firewall.Remove(Kill));
+    }
+
+    [Fact]
+    public async Task a_kill_switch_that_another_program_removed_is_loaded_again()
+    {
+        await UpAsync(new TunnelOptions { KillSwitch = true });
+        var loaded = runner.Ran.Single(r => r.Input?.Contains(Kill + " {", StringComparison.Ordinal) == true);
+        runner.Ran.Clear();
+        Assert.True(await tunnel.HoldKillSwitchAsync("cvault0", default));
+        Assert.Equal(loaded, runner.Ran.Last());
+
+        // Where it cannot be, it is not said to stand.
+        runner.Fail("nft -f", "no");
+        Assert.False(await tunnel.HoldKillSwitchAsync("cvault0", default));
+        runner.Answers.RemoveAt(0);
+
+        // One that is kept is held too, and is loaded before the tunnel goes.
+        runner.Ran.Clear();
+        await tunnel.DownAsync("cvault0", keepKillSwitch: true, default);
+        Assert.InRange(runner.Ran.ToList().IndexOf(loaded), 0, runner.Commands.ToList().IndexOf("ip link delete dev cvault0"));
+        runner.Ran.Clear();
+        Assert.True(await tunnel.HoldKillSwitchAsync("cvault0", default));
+        Assert.Equal(loaded, runner.Ran.Last());
+
+        // One that was taken down, or was never wanted, is not.
+        await tunnel.DownAsync("cvault0", keepKillSwitch: false, default);
+        Assert.False(await tunnel.HoldKillSwitchAsync("cvault0", default));
+        await UpAsync();
+        runner.Ran.Clear();
+        Assert.False(await tunnel.HoldKillSwitchAsync("cvault0", default));
+        Assert.DoesNotContain("nft -f -", runner.Commands);
+    }
+
     [Fact]
     public async Task a_kill_switch_stays_where_the_rest_could_not_be_undone()
     {
@@ -184,8 +235,101 @@ public sealed class LinuxTunnelTests : IDisposable
     public async Task networks_of_a_split_tunnel_go_into_the_main_table()
     {
         await tunnel.UpAsync(WireGuardConfig.Parse(Samples.With("AllowedIPs", "AllowedIPs = 10.8.0.0/16")), new TunnelOptions(), default);
-        Assert.Contains("ip -4 route replace 10.8.0.0/16 dev cvault0", runner.Commands);
+        Assert.Contains("ip -4 route add 10.8.0.0/16 dev cvault0", runner.Commands);
         Assert.DoesNotContain(runner.Commands, c => c.Contains("rule add", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task a_network_that_the_machine_has_a_route_to_is_refused_and_nothing_is_left()
+    {
+        runner.Fail("ip -4 route add 192.0.2.0/24", "RTNETLINK answers: File exists");
+        var e = await Assert.ThrowsAsync<TunnelException>(() => UpAsync("AllowedIPs = 10.8.0.0/16, 192.0.2.0/24"));
+        Assert.Equal(TunnelErrorCodes.CommandFailed, e.Code);
+        Assert.Contains("192.0.2.0/24", e.Message, StringComparison.Ordinal);
+        Assert.Contains("this machine's own already", e.Message, StringComparison.Ordinal);
+        Assert.False(paths.HasLink("cvault0"));
+        Assert.False(await tunnel.ExistsAsync("cvault0", default));
+
+        // The kernel's own, of the tunnel's address, is no other's.
+        runner.Answer("ip -4 route show 192.0.2.0/24 dev cvault0", "192.0.2.0/24 proto kernel scope link src 192.0.2.7\n");
+        await UpAsync("AllowedIPs = 192.0.2.0/24");
+    }
+
+    [Theory]
+    [InlineData("0.0.0.0/1, 128.0.0.0/1", "0.0.0.0/1", "128.0.0.0/1")] // everything, around the default route
+    [InlineData("203.0.113.0/24", "203.0.113.0/24")] // the server is in it
+    public async Task wireguard_s_own_packets_never_go_into_the_tunnel(string allowed, params string[] networks)
+    {
+        await UpAsync("AllowedIPs = " + allowed);
+        Assert.Equal(
+            [
+                .. networks.Select(n => $"ip -4 route add {n} dev cvault0 table 53000"),
+                "ip -4 rule add pref 30000 table main suppress_prefixlength 0",
+                "ip -4 rule add pref 30001 not fwmark 53000 table 53000",
+            ],
+            runner.Commands.Where(c => c.Contains("route add", StringComparison.Ordinal) || c.Contains("rule add", StringComparison.Ordinal)));
+        Assert.Equal("1", await File.ReadAllTextAsync(paths.SrcValidMark));
+    }
+
+    [Fact]
+    public async Task a_tunnel_whose_state_is_damaged_leaves_no_rules_and_another_s_stay()
+    {
+        await UpAsync();
+        await UpAsync("AllowedIPs = 0.0.0.0/0", new TunnelOptions { InterfaceName = "full" });
+        // "full" is owned, 53002 is in use, and 51820 is wg-quick's.
+        string[] rules = ["30001: not from all fwmark 0xcf08 lookup 53000", "30003: not from all fwmark 0xcf09 lookup 53001", "30005: not from all fwmark 0xcf0a lookup 53002", "32765: not from all fwmark 0xca6c lookup 51820"];
+        runner.Answer("ip -4 rule show", string.Join('\n', rules));
+        runner.Answer("ip -4 route show table 53002", "default dev other scope link");
+        runner.Answers.Insert(0, ("ip -4 rule delete", () => new ProcessResult(2, "", "RTNETLINK answers: No such file or directory")));
+        await File.WriteAllTextAsync(paths.State("cvault0"), "");
+        runner.Ran.Clear();
+        await tunnel.DownAsync("cvault0", false, default);
+        Assert.Equal(
+            ["ip -4 rule delete pref 30000 table main suppress_prefixlength 0", "ip -4 rule delete pref 30001 not fwmark 53000 table 53000"],
+            runner.Commands.Where(c => c.StartsWith("ip -4 rule delete", StringComparison.Ordinal)));
+        Assert.Equal("1", await File.ReadAllTextAsync(paths.SrcValidMark));
+
+        // Where no rule asks for a mark any more, nobody needs it.
+        File.Delete(paths.State("full"));
+        runner.Answer("ip -4 rule show", "30000: from all lookup main suppress_prefixlength 0");
+        await tunnel.DownAsync("full", false, default);
+        Assert.Equal("0", await File.ReadAllTextAsync(paths.SrcValidMark));
+    }
+
+    [Fact]
+    public async Task a_split_tunnel_and_a_full_one_share_no_number_and_the_split_one_takes_no_rule_with_it()
+    {
+        await UpAsync("AllowedIPs = 10.8.0.0/16", new TunnelOptions { InterfaceName = "split" });
+        await UpAsync("AllowedIPs = 0.0.0.0/0", new TunnelOptions { InterfaceName = "full" });
+        Assert.Contains("ip -4 rule add pref 30003 not fwmark 53001 table 53001", runner.Commands);
+        runner.Ran.Clear();
+        await tunnel.DownAsync("split", false, default);
+        Assert.DoesNotContain(runner.Commands, c => c.Contains("rule delete", StringComparison.Ordinal));
+        await tunnel.DownAsync("full", false, default);
+        Assert.Contains("ip -4 rule delete pref 30003 not fwmark 53001 table 53001", runner.Commands);
+    }
+
+    [Theory]
+    [InlineData("30001:	not from all fwmark 0xcf08 lookup 53000 ", 53001)]
+    [InlineData("30000:	from all lookup main suppress_prefixlength 0", 53001)]
+    [InlineData("32765:	not from all fwmark 0xca6c lookup 51820", 53000)] // wg-quick's
+    public async Task a_table_that_a_rule_leads_to_is_taken_though_it_is_empty(string rule, int table)
+    {
+        runner.Answer("ip -6 rule show", "0:	from all lookup local\n" + rule + "\n32766:	from all lookup main\n");
+        await UpAsync();
+        Assert.Contains($"ip -4 rule add pref {30001 + 2 * (table - 53000)} not fwmark {table} table {table}", runner.Commands);
+    }
+
+    [Fact]
+    public async Task src_valid_mark_stays_while_another_tunnel_needs_it()
+    {
+        await UpAsync("AllowedIPs = 0.0.0.0/0", new TunnelOptions { InterfaceName = "one" });
+        await UpAsync("AllowedIPs = 0.0.0.0/0", new TunnelOptions { InterfaceName = "two" });
+        await UpAsync("AllowedIPs = 10.8.0.0/16", new TunnelOptions { InterfaceName = "split" });
+        await tunnel.DownAsync("one", false, default);
+        Assert.Equal("1", await File.ReadAllTextAsync(paths.SrcValidMark));
+        await tunnel.DownAsync("two", false, default);
+        Assert.Equal("0", await File.ReadAllTextAsync(paths.SrcValidMark));
     }
 
     [Fact]
@@ -213,6 +357,8 @@ public sealed class LinuxTunnelTests : IDisposable
     }
 
     private Task UpAsync(TunnelOptions? options = null) => tunnel.UpAsync(WireGuardConfig.Parse(Samples.Config), options ?? new TunnelOptions(), default);
+
+    private Task UpAsync(string allowed, TunnelOptions? options = null) => tunnel.UpAsync(WireGuardConfig.Parse(Samples.With("AllowedIPs", allowed)), options ?? new TunnelOptions(), default);
 
     private void Links(params string[] names) =>
         File.WriteAllText(Path.Combine(paths.Proc, "net/dev"), "Inter-|   Receive\n face |bytes\n    lo: 0\n" + string.Concat(names.Select(n => $"{n}: 0\n")));

@@ -31,6 +31,14 @@ public sealed class ProcessRunnerTests
     }
 
     [Fact]
+    public async Task the_system_s_own_tools_come_before_what_a_user_may_have_put_there()
+    {
+        var path = (await runner.RunAsync("env", [], null, default)).Output.Split('\n').Single(l => l.StartsWith("PATH=", StringComparison.Ordinal));
+        Assert.StartsWith("PATH=/usr/sbin:/usr/bin:/sbin:/bin:", path, StringComparison.Ordinal);
+        Assert.Equal("/usr/bin/env", runner.Find("env"));
+    }
+
+    [Fact]
     public async Task a_tool_that_is_not_there_is_named()
     {
         Assert.Null(runner.Find("cvault-no-such-tool"));

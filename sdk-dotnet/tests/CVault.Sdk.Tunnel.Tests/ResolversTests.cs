@@ -88,5 +88,38 @@ public sealed class ResolversTests : IDisposable
         Assert.False(dns.IsReplaced("cvault0"));
     }
 
-    private Task SetAsync(DnsWay way) => dns.SetAsync(way, "cvault0", [IPAddress.Parse("198.51.100.2")], ["corp.example"], default);
+    [Theory]
+    [InlineData("a", "b", "c")]
+    [InlineData("a", "c", "b")]
+    [InlineData("b", "a", "c")]
+    [InlineData("b", "c", "a")]
+    [InlineData("c", "a", "b")]
+    [InlineData("c", "b", "a")]
+    public async Task three_tunnels_go_in_any_order_and_the_file_comes_back(params string[] order)
+    {
+        await File.WriteAllTextAsync(paths.ResolvConf, "nameserver 192.0.2.53\n");
+        foreach (var name in new[] { "a", "b", "c" }) await SetAsync(DnsWay.File, name);
+        foreach (var name in order)
+        {
+            Assert.EndsWith("nameserver 198.51.100.2\nsearch corp.example\n", await File.ReadAllTextAsync(paths.ResolvConf), StringComparison.Ordinal);
+            await dns.UnsetAsync(DnsWay.File, name, default);
+        }
+
+        Assert.Equal("nameserver 192.0.2.53\n", await File.ReadAllTextAsync(paths.ResolvConf));
+        Assert.Equal(["resolv.conf"], Directory.EnumerateFiles(folder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task a_link_comes_back_as_a_link_also_by_way_of_another_tunnel()
+    {
+        await File.WriteAllTextAsync(Path.Combine(folder, "other"), "nameserver 192.0.2.53\n");
+        File.CreateSymbolicLink(paths.ResolvConf, "other");
+        await SetAsync(DnsWay.File, "a");
+        await SetAsync(DnsWay.File, "new"); // a name that no file of the library's own may have
+        await dns.UnsetAsync(DnsWay.File, "a", default);
+        await dns.UnsetAsync(DnsWay.File, "new", default);
+        Assert.Equal("other", new FileInfo(paths.ResolvConf).LinkTarget);
+    }
+
+    private Task SetAsync(DnsWay way, string name = "cvault0") => dns.SetAsync(way, name, [IPAddress.Parse("198.51.100.2")], ["corp.example"], default);
 }

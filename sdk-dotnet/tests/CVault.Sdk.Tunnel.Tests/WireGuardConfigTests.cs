@@ -42,6 +42,10 @@ public sealed class WireGuardConfigTests
     public void allowed_ips_are_networks() =>
         Assert.Equal(["10.8.0.0/16", "fd00::/8"], WireGuardConfig.Parse(Samples.With("AllowedIPs", "AllowedIPs = 10.8.7.9/16, fd12::1/8")).AllowedIPs.Select(a => a.ToString()));
 
+    [Fact]
+    public void a_network_that_stands_there_twice_counts_once() =>
+        Assert.Equal(["0.0.0.0/0", "::/0"], WireGuardConfig.Parse(Samples.With("AllowedIPs", "AllowedIPs = 0.0.0.0/0, 10.0.0.0/0\nAllowedIPs = ::/0, 0.0.0.0/0")).AllowedIPs.Select(a => a.ToString()));
+
     [Theory]
     [InlineData("vpn1.example.com:51820", "vpn1.example.com", 51820)]
     [InlineData("[2001:db8::7]:443", "2001:db8::7", 443)]

@@ -109,6 +109,58 @@ public sealed class WireGuardTunnelTests
     }
 
     [Fact]
+    public async Task a_handler_may_wait_for_the_tunnel_to_go_down()
+    {
+        var told = new ConcurrentQueue<TunnelState>();
+        var tunnel = await UpAsync();
+        tunnel.StatusChanged += (_, status) => told.Enqueue(status.State);
+        tunnel.StatusChanged += (_, status) =>
+        {
+            if (status.State == TunnelState.Connecting) tunnel.DownAsync().GetAwaiter().GetResult();
+        };
+        system.Now = new Reading(null, 92, 180, null);
+        for (var i = 0; i < 100 && told.Count < 2; i++) await Task.Delay(100);
+        Assert.Equal([TunnelState.Connecting, TunnelState.Down], told);
+        Assert.Contains("down", system.Done);
+    }
+
+    [Fact]
+    public async Task who_takes_it_down_finds_it_told()
+    {
+        TunnelState? told = null;
+        var tunnel = await UpAsync();
+        tunnel.StatusChanged += (_, status) =>
+        {
+            Thread.Sleep(200);
+            told = status.State;
+        };
+        await tunnel.DownAsync();
+        Assert.Equal(TunnelState.Down, told);
+    }
+
+    [Fact]
+    public async Task the_watch_holds_the_kill_switch_and_tells_when_it_cannot()
+    {
+        var told = new ConcurrentQueue<(TunnelState, bool)>();
+        system.HasKillSwitch = system.Holds = true;
+        await using var tunnel = await WireGuardTunnel.UpAsync(system, TimeProvider.System, WireGuardConfig.Parse(Samples.Config), new TunnelOptions { KillSwitch = true }, default);
+        tunnel.StatusChanged += (_, status) => told.Enqueue((status.State, status.KillSwitch));
+        system.HasKillSwitch = false;
+        await Task.Delay(1500);
+        Assert.True((await tunnel.StatusAsync()).KillSwitch);
+        Assert.Empty(told);
+        system.HasKillSwitch = system.Holds = false;
+        await Task.Delay(1500);
+        system.Holds = true;
+        await Task.Delay(1500);
+        Assert.Equal([(TunnelState.Up, false), (TunnelState.Up, true)], told);
+        // One that is kept and does not stand is not said to.
+        system.HasKillSwitch = system.Holds = false;
+        await tunnel.DownAsync(keepKillSwitch: true);
+        Assert.Equal((TunnelState.Down, false), told.Last());
+    }
+
+    [Fact]
     public async Task a_config_without_a_key_and_a_bad_name_reach_no_system()
     {
         var keyless = WireGuardConfig.Parse(Samples.With("PrivateKey", null));
@@ -133,6 +185,7 @@ public sealed class WireGuardTunnelTests
         public ConcurrentQueue<string> Done { get; } = [];
         public bool Exists { get; set; }
         public bool HasKillSwitch { get; set; }
+        public bool Holds { get; set; }
 
         public Task UpAsync(WireGuardConfig config, TunnelOptions options, CancellationToken cancellation) => Do("up");
 
@@ -149,6 +202,8 @@ public sealed class WireGuardTunnelTests
         public Task<bool> ExistsAsync(string interfaceName, CancellationToken cancellation) => Task.FromResult(Exists);
 
         public Task<bool> HasKillSwitchAsync(string interfaceName, CancellationToken cancellation) => Task.FromResult(HasKillSwitch);
+
+        public Task<bool> HoldKillSwitchAsync(string interfaceName, CancellationToken cancellation) => Task.FromResult(HasKillSwitch |= Holds);
 
         private Task Do(string what)
         {

@@ -45,9 +45,11 @@ public sealed class TunnelProgram : IAsyncDisposable
     }
 
     /// <summary>Brings a tunnel up, and answers the program that has it and its first status.</summary>
-    public static async Task<(TunnelProgram Program, JsonNode Status)> UpAsync(LabClient client, string config, params string[] options)
+    public static Task<(TunnelProgram Program, JsonNode Status)> UpAsync(LabClient client, string config, params string[] options) => UpAsync(client, Interface, config, options);
+
+    public static async Task<(TunnelProgram Program, JsonNode Status)> UpAsync(LabClient client, string name, string config, string[] options)
     {
-        var start = new ProcessStartInfo(Path.Combine(Stack.Root, "ops/lab"), ["exec", client.Name, "--", "dotnet", Dll, "up", Interface, .. options])
+        var start = new ProcessStartInfo(Path.Combine(Stack.Root, "ops/lab"), ["exec", client.Name, "--", "dotnet", Dll, "up", name, .. options])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };
@@ -61,8 +63,8 @@ public sealed class TunnelProgram : IAsyncDisposable
     }
 
     /// <summary>What another program finds on the host: a status, or null. <paramref name="verb"/> is <c>status</c>, <c>down</c> or <c>keep</c>.</summary>
-    public static async Task<JsonNode?> AskAsync(LabClient client, string verb) =>
-        JsonNode.Parse((await Stack.OnAsync(client.Name, ["dotnet", Dll, verb, Interface])).Text);
+    public static async Task<JsonNode?> AskAsync(LabClient client, string verb, string name = Interface) =>
+        JsonNode.Parse((await Stack.OnAsync(client.Name, ["dotnet", Dll, verb, name])).Text);
 
     /// <summary>As the user closes it: the tunnel is taken down.</summary>
     public async Task CloseAsync()

@@ -144,6 +144,52 @@ public sealed class TunnelTests(Stack stack, ITestOutputHelper output)
         Assert.True((await uplink.BesideTheTunnelAsync()).Packets > 0, "The uplink's counter counts nothing.");
     }
 
+    [Fact]
+    public async Task of_two_tunnels_one_goes_and_the_other_carries_everything_also_after_its_kill_switch_was_flushed()
+    {
+        const string Other = "cvault1";
+        LabClient.Required();
+        await using var client = await NewClientAsync("sdk-two");
+        await TunnelProgram.AskAsync(client, "down", Other);
+        var before = await TraceAsync(client);
+        await using var uplink = await Uplink.WatchAsync(client);
+        var networks = string.Join('\n', (await NewConfigAsync("us-east")).Split('\n').Select(l => l.StartsWith("AllowedIPs", StringComparison.Ordinal) ? "AllowedIPs = 10.123.0.0/16, fd8c:7a11:1::/64" : l));
+        var (split, first) = await TunnelProgram.UpAsync(client, Other, networks, []);
+        await using var _ = split;
+        Is("Up", first, killSwitch: false);
+        Assert.True(await client.PingsAsync("fd8c:7a11:1::1"), "The split tunnel carries nothing.");
+        Assert.Equal("", await client.IpAsync(1));
+        var (full, second) = await TunnelProgram.UpAsync(client, await NewConfigAsync("eu-west"), "kill-switch");
+        await using var __ = full;
+        Is("Up", second, killSwitch: true);
+        Assert.Equal(EuWest, await client.IpAsync());
+        await uplink.StartAgainAsync();
+
+        await Task.WhenAll(SendEverythingAsync(client), split.CloseAsync());
+        Assert.Equal(EuWest, await client.IpAsync());
+        Assert.Equal("198.51.100.2", (await client.RunAsync("dig", "+short", "+time=2", "whoami.lab")).Text.Trim());
+        await SendEverythingAsync(client);
+        Assert.Equal((0, ""), await uplink.BesideTheTunnelAsync());
+
+        // As `systemctl reload nftables` does.
+        await Stack.OnAsync(client.Name, ["nft", "flush", "ruleset"]);
+        var flushed = Stopwatch.GetTimestamp();
+        await Stack.EventuallyAsync("the kill switch stands again", TimeSpan.FromSeconds(5), async () =>
+            (await client.RunAsync("nft", "list", "table", "inet", "cvault-kill-" + TunnelProgram.Interface)).ExitCode == 0);
+        output.WriteLine($"the kill switch stood again {Stopwatch.GetElapsedTime(flushed).TotalSeconds:0.0} s after it was flushed");
+        await uplink.StartAgainAsync();
+        Is("Up", (await TunnelProgram.AskAsync(client, "status"))!, killSwitch: true);
+        Assert.Equal(EuWest, await client.IpAsync());
+        await SendEverythingAsync(client);
+        Assert.Equal((0, ""), await uplink.BesideTheTunnelAsync());
+        Assert.Contains("another program removed the kill switch", full.Log, StringComparison.Ordinal);
+
+        await full.CloseAsync();
+        Assert.Equal(before, await TraceAsync(client));
+        await client.PingsAsync(UsEast);
+        Assert.True((await uplink.BesideTheTunnelAsync()).Packets > 0, "The uplink's counter counts nothing.");
+    }
+
     /// <summary>A client without what a run that was cut short left there.</summary>
     private static async Task<LabClient> NewClientAsync(string name)
     {
