@@ -146,7 +146,7 @@ public static partial class Hygiene
             // Of the exception only the path, and of that the first member: its message names types.
             if (Member().Match(e.Path ?? "") is not { Success: true } member) return Problems.Validation(("body", "The body is not the JSON that this endpoint takes."));
             var name = member.Groups[1].Value;
-            return Problems.Validation((name, Reply.Json.GetTypeInfo(type).Properties.Any(p => p.Name == name) ? "This is not what it can be." : "There is no such member."));
+            return Problems.Validation((name, Reply.Json.GetTypeInfo(type).Properties.Any(p => p.Name == name) ? "Its type or form is wrong: /docs shows it." : "There is no such member."));
         }
     }
 

@@ -71,7 +71,7 @@ public static class Pipeline
             {
                 // A parameter of the query that Wolverine could not read.
                 problem = problem is { Status: 400 } && problem.Extensions.TryGetValue("parameter", out var name) && name is string parameter
-                    ? Problems.Validation((parameter, "This is not what it can be."))
+                    ? Problems.Validation((parameter, "Its type or form is wrong: /docs shows it."))
                     : Problems.OfStatus(problem.Status ?? 500);
             }
 

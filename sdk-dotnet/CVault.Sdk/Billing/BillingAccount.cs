@@ -9,7 +9,7 @@ public sealed class BillingAccount
     /// <summary>In the order of their days; those of closed months too.</summary>
     public IReadOnlyList<Subscription> Subscriptions { get; set; } = [];
 
-    /// <summary>The first day after the trial, as in <c>2026-11-30</c>; null before there was a subscription.</summary>
+    /// <summary>The first day after the trial, as in <c>2026-11-30</c>; null where there is none.</summary>
     public string? TrialEnds { get; set; }
 
     /// <summary>In the order in which they apply.</summary>

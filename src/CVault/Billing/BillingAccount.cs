@@ -55,7 +55,7 @@ public sealed record BillingAccount(Guid Id)
     /// <summary>In the order of their days.</summary>
     public ImmutableList<Subscription> Subscriptions { get; init; } = [];
 
-    /// <summary>The first day after the trial; null before there was a subscription.</summary>
+    /// <summary>The first day after the trial; null where there is none.</summary>
     public DateOnly? TrialEnds { get; init; }
 
     /// <summary>ISO 4217: the first subscription's, and so every later one's, once anything was billed or granted in it. Null before there was one.</summary>
@@ -136,7 +136,7 @@ public sealed record BillingAccount(Guid Id)
         Subscriptions = Before(e.From).Add(new Subscription(e.From, e.PlanId, e.PlanVersion, e.PlanName, e.Terms)),
         Currency = CurrencyFrom(e.From) ?? e.Terms.Currency,
         // Whatever takes the place of the first subscription is the first one.
-        TrialEnds = Before(e.From).All(s => s.Terms is null) ? e.From.AddDays(e.Terms.TrialDays) : TrialEnds,
+        TrialEnds = Before(e.From).All(s => s.Terms is null) ? e.Terms.TrialDays > 0 ? e.From.AddDays(e.Terms.TrialDays) : null : TrialEnds,
     };
 
     public BillingAccount Apply(SubscriptionEnded e) => this with { Subscriptions = Before(e.From).Add(new Subscription(e.From, Guid.Empty, 0, "", null)) };

@@ -117,7 +117,8 @@ public sealed class QuickstartTests(Stack stack)
 
         public Task WriteAsync(string file, string text) => File.WriteAllTextAsync(Path.Combine(Folder, file), text);
 
-        public async Task<string> RunAsync(string folder, params string[] command) => (await Stack.RunAsync("/usr/bin/env", ["-C", folder, .. command])).Text;
+        public async Task<string> RunAsync(string folder, params string[] command) =>
+            (await Stack.RunAsync("/usr/bin/env", ["-u", "NUGET_PACKAGES", "-C", folder, .. command])).Text; // which would be another place for what is installed here
 
         /// <summary>A project of C# with these packages, as they are packed from what was built with these tests.</summary>
         public async Task WithPackagesAsync(params string[] packages)
