@@ -53,10 +53,12 @@ public sealed class ServerLinks(
 
     public ValueTask<IAgent> BuildAgentAsync(Uri uri, IWolverineRuntime wolverineRuntime) => new(new Agent(this, uri, Guid.Parse(uri.Host)));
 
-    public ValueTask EvaluateAssignmentsAsync(AssignmentGrid assignments)
+    public async ValueTask EvaluateAssignmentsAsync(AssignmentGrid assignments)
     {
-        assignments.DistributeEvenly(Scheme);
-        return ValueTask.CompletedTask;
+        // Wolverine goes on with whatever runs: a retired server's link would stay for ever, and count as one where links are shared out.
+        var known = (await AllKnownAgentsAsync()).ToHashSet();
+        foreach (var retired in assignments.AllAgents.Where(a => a.Uri.Scheme == Scheme && !known.Contains(a.Uri))) retired.AssignedNode?.Detach(retired);
+        assignments.DistributeEvenly(Scheme, known.Contains);
     }
 
     /// <summary>Renews this node's leases, and hears of what changed about its servers.</summary>

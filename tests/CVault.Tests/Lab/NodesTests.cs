@@ -121,8 +121,7 @@ public sealed class NodesTests(Stack stack, ITestOutputHelper output)
     private async Task<TestUser> NewUserAsync() => await (await stack.NewTenantAsync(new { max_devices_per_user = 1000 })).NewUserAsync();
 
     /// <summary>Waits until the lab's links are kept by that many nodes.</summary>
-    // No promise of ours, but what the tests begin with: after servers were retired Wolverine's leader has been seen to give nothing to new nodes for half a minute.
-    private Task SpreadAsync(int nodes) => Stack.EventuallyAsync($"the links are kept by {nodes} nodes", TimeSpan.FromSeconds(60), async () =>
+    private Task SpreadAsync(int nodes) => Stack.EventuallyAsync($"the links are kept by {nodes} nodes", TimeSpan.FromSeconds(20), async () =>
         await ScalarAsync("select count(distinct node_id) from cvault.server_links l join cvault.mt_doc_server d on d.id = l.server_id where d.data->>'name' in ('vpn1','vpn2') and state = 'up' and expires_at > clock_timestamp()") is long n && n >= nodes);
 
     private async Task<List<Guid>> LinksOfAsync(Guid node)
