@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // The conformance list alone has waits of a second and more, all of them at the same time; a compiler runs beside it, on as few as two cores.
-    testTimeout: 90_000,
+    // The conformance list alone has waits of a second and more, all of them at the same time.
+    testTimeout: 20_000,
     maxConcurrency: 20,
   },
 });

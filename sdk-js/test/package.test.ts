@@ -60,7 +60,7 @@ describe('the package', () => {
     expect(outputs).toEqual(['us-east true', 'us-east true', 'true']);
   });
 
-  it('has types for import and for require, and the README\'s examples agree with them', async () => {
+  it('has types for import and for require, and the README\'s examples agree with them', { timeout: 90_000 }, async () => { // two compilers, on as few as two cores
     writeFileSync(join(project, 'types.mts'), `import CVault, { type Device, type SessionStorage } from '@cvault/sdk-js';
       const cvault: CVault = new CVault({ apiKey: 'cvp_test', baseUrl: 'https://api.example.com' });
       export const devices: Promise<Device[]> = cvault.devices.list().then(page => page.devices);

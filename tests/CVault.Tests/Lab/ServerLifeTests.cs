@@ -69,6 +69,7 @@ public sealed class ServerLifeTests(Stack stack, ITestOutputHelper output)
         (await PostAsync(old, "drain")).IsProblem(409, "CONFLICT");
         (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/servers/" + old, new { status = "active" })).IsProblem(409, "CONFLICT");
         Assert.Equal("retired", (await PostAsync(old, "retire")).Is(HttpStatusCode.OK).Text("status"));
+        await Stack.EventuallyAsync("no node keeps its link", TimeSpan.FromSeconds(15), async () => await LinksAsync(old) == 0);
 
         // A simulated server's key follows from its name: both may be used again, and then not twice.
         var again = await RegisterAsync("old", 10);
@@ -137,6 +138,14 @@ public sealed class ServerLifeTests(Stack stack, ITestOutputHelper output)
         var id = (await RegisterAsync(name, capacity)).Is(HttpStatusCode.Created).Text("id");
         await Stack.EventuallyAsync("the new server answers", TimeSpan.FromSeconds(5), async () => (await ViewAsync(id)).Text("status") == "active");
         return id;
+    }
+
+    /// <summary>What Wolverine has given to nodes.</summary>
+    private async Task<long> LinksAsync(string server)
+    {
+        await using var command = stack.Database.CreateCommand("select count(*) from cvault.wolverine_node_assignments where id like '%' || $1 || '%'");
+        command.Parameters.Add(new() { Value = server });
+        return (long)(await command.ExecuteScalarAsync(TestContext.Current.CancellationToken))!;
     }
 
     private Task<Answer> PostAsync(string server, string verb) => stack.AsOperatorAsync(HttpMethod.Post, $"/admin/servers/{server}/{verb}");
