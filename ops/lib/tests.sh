@@ -9,6 +9,7 @@
 
 PROJECT=$ROOT/tests/CVault.Tests/CVault.Tests.csproj
 PASSED=0 FAILED=0 SKIPPED=0
+FAILURES=''   # what they were, said once more at the end: the first lines of a long run are often lost
 STEP='' STACK=''
 
 # step CMD...: in a session of its own and waited for, so that a signal to ops/test is heard at once.
@@ -35,12 +36,16 @@ finish() {
   if [ -n "$STACK" ]; then end_test_stack; fi
   kill "$WATCH" 2>/dev/null || true
   if [ "$code" -ne 0 ] && [ $FAILED = 0 ]; then FAILED=1; fi   # something broke outside a test
+  if [ $FAILED -gt 0 ]; then say "what failed"; sed '/^$/d' <<<"$FAILURES"; fi
   if [ $((PASSED + FAILED)) = 0 ]; then warn "no test ran${filter:+: nothing matches $filter}"; fi
   if [ "$code" -eq 0 ] && { [ $FAILED -gt 0 ] || [ $PASSED = 0 ]; }; then code=1; fi
   echo
   printf '%s passed, %s failed%s\n' $PASSED $FAILED "$([ $SKIPPED = 0 ] || printf ', %s skipped' $SKIPPED)"
   exit "$code"
 }
+
+# failure TEXT: counts one and keeps its words.
+failure() { warn "$1"; FAILED=$((FAILED + 1)); FAILURES+="    $1"$'\n'; }
 
 build_solution() {
   require_dotnet
@@ -71,10 +76,11 @@ run_tests() {
     PASSED=$((PASSED + $(jq '.results.summary.passed' "$report")))
     FAILED=$((FAILED + failed))
     SKIPPED=$((SKIPPED + $(jq '.results.summary | .skipped + .pending' "$report")))
+    FAILURES+=$(jq -r '.results.tests[] | select(.status == "failed") | "    \(.name)\n\(.message // "")"' "$report" | cut -c1-300 | head -n 60)$'\n'
   fi
   slowest "$report"
   # 8: no test matched. Anything else without a failed test is a runner that broke, or a fixture that threw.
-  case $code in 0|8) ;; *) if [ "$failed" = 0 ]; then warn "the runner ended with $code"; FAILED=$((FAILED + 1)); fi ;; esac
+  case $code in 0|8) ;; *) if [ "$failed" = 0 ]; then failure "$name: the runner ended with $code"; fi ;; esac
 }
 
 # run_npm_tests FOLDER [SCRIPT]: what a folder's package.json calls its tests, by vitest.
@@ -83,14 +89,15 @@ run_npm_tests() {
   report=$results/npm-$(basename "$folder")-$script.json
   say "tests: ${folder#"$ROOT/"} ($script)"
   [ -d "$folder/node_modules" ] || step npm ci --no-audit --no-fund --prefix "$folder" >"$results/npm.log" 2>&1 ||
-    { warn "npm ci failed in $folder:"; tail -n 20 "$results/npm.log" >&2; FAILED=$((FAILED + 1)); return; }
+    { failure "npm ci failed in $folder"; tail -n 20 "$results/npm.log" >&2; return; }
   NO_COLOR=1 step npm run --silent "$script" --prefix "$folder" -- --reporter=dot --reporter=json --outputFile.json="$report" || code=$?
-  if [ ! -s "$report" ]; then warn "it wrote no report ($code)"; FAILED=$((FAILED + 1)); return; fi
+  if [ ! -s "$report" ]; then failure "$folder ($script): it wrote no report ($code)"; return; fi
   PASSED=$((PASSED + $(jq .numPassedTests "$report")))
   FAILED=$((FAILED + $(jq .numFailedTests "$report")))
   SKIPPED=$((SKIPPED + $(jq '.numPendingTests + .numTodoTests' "$report")))
+  FAILURES+=$(jq -r '.testResults[].assertionResults[] | select(.status == "failed") | "    \(.fullName)\n\(.failureMessages | join("\n"))"' "$report" | cut -c1-300 | head -n 60)$'\n'
   # A file that could not be loaded fails no test of its own.
-  if [ "$code" != 0 ] && [ "$(jq .numFailedTests "$report")" = 0 ]; then warn "vitest ended with $code"; FAILED=$((FAILED + 1)); fi
+  if [ "$code" != 0 ] && [ "$(jq .numFailedTests "$report")" = 0 ]; then failure "$folder ($script): vitest ended with $code"; fi
 }
 
 # slowest REPORT: where the time went, for whoever wants it back.
@@ -128,12 +135,11 @@ unexpected_lines() {
 look_through_logs() {
   local found
   found=$(grep -rlF -e 'correct horse battery' -e '@example.com' "$STATE/logs" "$STATE/lab/logs" 2>/dev/null) || true
-  if [ -z "$found" ]; then PASSED=$((PASSED + 1)); else warn "a test's password or email is in: $found"; FAILED=$((FAILED + 1)); fi
+  if [ -z "$found" ]; then PASSED=$((PASSED + 1)); else failure "a test's password or email is in: $found"; fi
   found=$(unexpected_lines "$STATE/logs/api.log.1" "$STATE/logs/api.log")
   if [ -z "$found" ]; then PASSED=$((PASSED + 1)); return; fi
-  warn "$(wc -l <<<"$found") lines in the API's log are not among those that ops/lib/expected-lines has, such as:"
-  cut -c1-300 <<<"$found" | head -n 20 >&2
-  FAILED=$((FAILED + 1))
+  failure "$(wc -l <<<"$found") lines in the API's log are not among those that ops/lib/expected-lines has, such as:
+$(cut -c1-300 <<<"$found" | head -n 20)"
 }
 
 end_test_stack() {
