@@ -36,7 +36,8 @@ finish() {
   if [ -n "$STACK" ]; then end_test_stack; fi
   kill "$WATCH" 2>/dev/null || true
   if [ "$code" -ne 0 ] && [ $FAILED = 0 ]; then FAILED=1; fi   # something broke outside a test
-  if [ $FAILED -gt 0 ]; then say "what failed"; sed '/^$/d' <<<"$FAILURES"; fi
+  FAILURES=$(sed '/^$/d' <<<"$FAILURES")
+  if [ -n "$FAILURES" ]; then say "what failed"; printf '%s\n' "$FAILURES"; fi
   if [ $((PASSED + FAILED)) = 0 ]; then warn "no test ran${filter:+: nothing matches $filter}"; fi
   if [ "$code" -eq 0 ] && { [ $FAILED -gt 0 ] || [ $PASSED = 0 ]; }; then code=1; fi
   echo

@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using CVault.Billing;
 using CVault.Metering;
 using CVault.Projections.Billing;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CVault.Tests.Api;
 
@@ -12,27 +11,27 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
 {
     private static readonly Month Now = Month.Of(DateTimeOffset.UtcNow);
 
-    private readonly EventStore events = new(stack);
+    private readonly TestBilling billing = new(stack);
 
-    public ValueTask DisposeAsync() => events.DisposeAsync();
+    public ValueTask DisposeAsync() => billing.DisposeAsync();
 
     [Fact]
     public async Task a_plans_terms_have_versions_and_a_subscription_keeps_its_own()
     {
-        var plan = (await AsOperatorAsync(HttpMethod.Post, "/admin/plans", Terms(base_fee: 1000))).Is(HttpStatusCode.Created);
+        var plan = (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/plans", TestBilling.Terms(base_fee: 1000))).Is(HttpStatusCode.Created);
         Assert.Equal(("1", "EUR", "1000"), (plan.Text("version"), plan.Text("currency"), plan.Text("base_fee")));
         var tenant = await stack.NewTenantAsync();
-        (await SubscribeAsync(tenant, plan.Text("id"), Now.First)).Is(HttpStatusCode.OK);
+        (await billing.SubscribeAsync(tenant, plan.Text("id"), Now.First)).Is(HttpStatusCode.OK);
 
-        var second = (await AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan.Text("id"), new { base_fee = 2000, name = "Another name" })).Is(HttpStatusCode.OK);
+        var second = (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan.Text("id"), new { base_fee = 2000, name = "Another name" })).Is(HttpStatusCode.OK);
         Assert.Equal(("2", "2000", "Another name"), (second.Text("version"), second.Text("base_fee"), second.Text("name")));
         var account = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/account")).Is(HttpStatusCode.OK);
         Assert.Equal(("1", "1000"), (account.Json["subscriptions"]![0]!["plan_version"]!.ToString(), account.Json["subscriptions"]![0]!["terms"]!["base_fee"]!.ToString()));
-        Assert.Equal(account.Body, (await AsOperatorAsync(HttpMethod.Get, $"/admin/tenants/{tenant.Id}/billing")).Is(HttpStatusCode.OK).Body);
+        Assert.Equal(account.Body, (await stack.AsOperatorAsync(HttpMethod.Get, $"/admin/tenants/{tenant.Id}/billing")).Is(HttpStatusCode.OK).Body);
 
-        (await AsOperatorAsync(HttpMethod.Delete, "/admin/plans/" + plan.Text("id"))).Is(HttpStatusCode.OK);
-        (await SubscribeAsync(tenant, plan.Text("id"), Now.First)).IsProblem(409, "CONFLICT");
-        (await SubscribeAsync(tenant, Guid.CreateVersion7().ToString(), Now.First)).IsProblem(400, "VALIDATION_FAILED");
+        (await stack.AsOperatorAsync(HttpMethod.Delete, "/admin/plans/" + plan.Text("id"))).Is(HttpStatusCode.OK);
+        (await billing.SubscribeAsync(tenant, plan.Text("id"), Now.First)).IsProblem(409, "CONFLICT");
+        (await billing.SubscribeAsync(tenant, Guid.CreateVersion7().ToString(), Now.First)).IsProblem(400, "VALIDATION_FAILED");
     }
 
     public static TheoryData<string, object> BadPlans => new()
@@ -41,21 +40,21 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         { "currency", new { name = "x", currency = "eur" } },
         { "base_fee", new { name = "x", currency = "EUR", base_fee = -1 } },
         { "trial_days", new { name = "x", currency = "EUR", trial_days = 367 } },
-        { "prices.metric", Terms(prices: new { metric = "bytes", tiers = new[] { new { unit_price = "1" } } }) },
-        { "prices.region", Terms(prices: new { metric = "active_users", region = "us-east", tiers = new[] { new { unit_price = "1" } } }) },
-        { "prices.tiers", Terms(prices: new { metric = "traffic" }) },
-        { "prices.tiers.unit_price", Terms(prices: new { metric = "traffic", tiers = new[] { new { unit_price = "1.0000000000001" } } }) },
-        { "prices.tiers.unit_price", Terms(prices: new { metric = "traffic", tiers = new[] { new { unit_price = "-1" } } }) },
-        { "prices.tiers.up_to", Terms(prices: new { metric = "traffic", tiers = new[] { new { up_to = "5", unit_price = "1" } } }) },
-        { "prices.tiers.up_to", Terms(prices: new { metric = "traffic", tiers = new object[] { new { up_to = "5", unit_price = "1" }, new { up_to = "5", unit_price = "1" }, new { unit_price = "1" } } }) },
-        { "prices.included", Terms(prices: new { metric = "traffic", included = "1e5", tiers = new[] { new { unit_price = "1" } } }) },
-        { "prices", Terms(prices: [new { metric = "traffic", tiers = new[] { new { unit_price = "1" } } }, new { metric = "traffic", tiers = new[] { new { unit_price = "2" } } }]) },
+        { "prices.metric", TestBilling.Terms(prices: new { metric = "bytes", tiers = new[] { new { unit_price = "1" } } }) },
+        { "prices.region", TestBilling.Terms(prices: new { metric = "active_users", region = "us-east", tiers = new[] { new { unit_price = "1" } } }) },
+        { "prices.tiers", TestBilling.Terms(prices: new { metric = "traffic" }) },
+        { "prices.tiers.unit_price", TestBilling.Terms(prices: new { metric = "traffic", tiers = new[] { new { unit_price = "1.0000000000001" } } }) },
+        { "prices.tiers.unit_price", TestBilling.Terms(prices: new { metric = "traffic", tiers = new[] { new { unit_price = "-1" } } }) },
+        { "prices.tiers.up_to", TestBilling.Terms(prices: new { metric = "traffic", tiers = new[] { new { up_to = "5", unit_price = "1" } } }) },
+        { "prices.tiers.up_to", TestBilling.Terms(prices: new { metric = "traffic", tiers = new object[] { new { up_to = "5", unit_price = "1" }, new { up_to = "5", unit_price = "1" }, new { unit_price = "1" } } }) },
+        { "prices.included", TestBilling.Terms(prices: new { metric = "traffic", included = "1e5", tiers = new[] { new { unit_price = "1" } } }) },
+        { "prices", TestBilling.Terms(prices: [new { metric = "traffic", tiers = new[] { new { unit_price = "1" } } }, new { metric = "traffic", tiers = new[] { new { unit_price = "2" } } }]) },
     };
 
     [Theory, MemberData(nameof(BadPlans), DisableDiscoveryEnumeration = true)]
     public async Task a_plan_that_cannot_be_is_refused_with_what_is_wrong(string field, object body)
     {
-        var problem = await AsOperatorAsync(HttpMethod.Post, "/admin/plans", body);
+        var problem = await stack.AsOperatorAsync(HttpMethod.Post, "/admin/plans", body);
         problem.IsProblem(400, "VALIDATION_FAILED");
         Assert.Contains(field, problem.Json["errors"]!.AsObject().Select(e => e.Key));
     }
@@ -67,17 +66,17 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         var (one, two) = (await ServerAsync("us-east"), await ServerAsync("eu-west"));
         await UseAsync(tenant, one, Now.From.AddHours(1), gigabytes: 30, hours: 2);
         await UseAsync(tenant, two, Now.From.AddHours(2), gigabytes: 5, hours: 1);
-        var plan = await PlanAsync(Terms(base_fee: 5000, monthly_minimum: 100, prices:
+        var plan = await billing.PlanAsync(TestBilling.Terms(base_fee: 5000, monthly_minimum: 100, prices:
         [
             new { metric = "traffic", included = "10", mode = "graduated", tiers = new object[] { new { up_to = "10", unit_price = "4.5" }, new { unit_price = "3" } } },
             new { metric = "traffic", region = "eu-west", tiers = new[] { new { unit_price = "7.1" } } },
             new { metric = "active_users", tiers = new[] { new { unit_price = "25" } } },
             new { metric = "connection_time", tiers = new[] { new { unit_price = "0.5" } } },
         ]));
-        (await SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Patch, $"/admin/tenants/{tenant.Id}/billing", new { taxes = new[] { new { name = "VAT 19%", percent = "19" } }, bill_to = "Acme GmbH\nHauptstraße 1", payment_days = 30 })).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/credits", new { amount = 50, reason = "Sorry" })).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Launch", percent = "10" })).Is(HttpStatusCode.OK);
+        (await billing.SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Patch, $"/admin/tenants/{tenant.Id}/billing", new { taxes = new[] { new { name = "VAT 19%", percent = "19" } }, bill_to = "Acme GmbH\nHauptstraße 1", payment_days = 30 })).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/credits", new { amount = 50, reason = "Sorry" })).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Launch", percent = "10" })).Is(HttpStatusCode.OK);
 
         // 20 GB over 10 included: 10 at 4.5 and 10 at 3; 5 GB at 7.1, which is 35.5 and rounds up; 2 users; 3 hours at 0.5.
         var statement = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).Is(HttpStatusCode.OK);
@@ -85,7 +84,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
             [("base_fee", null, 5000L), ("usage", "traffic", 75), ("usage", "traffic", 36), ("usage", "active_users", 50), ("usage", "connection_time", 2), ("discount", null, -516), ("credit", null, -50), ("tax", null, 873)],
             Lines(statement).Select(l => (l["kind"]!.ToString(), l["metric"]?.ToString(), l["amount"]!.GetValue<long>())));
 
-        await CloseAsync(tenant, Now);
+        await billing.CloseAsync(tenant, Now);
         var listed = Assert.Single((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Is(HttpStatusCode.OK).Json["invoices"]!.AsArray())!;
         var invoice = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"])).Is(HttpStatusCode.OK);
         Assert.Equal(Lines(statement).Select(l => l.ToJsonString()), Lines(invoice).Select(l => l.ToJsonString()));
@@ -102,18 +101,18 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         else pdf.IsProblem(503, "PDF_UNAVAILABLE");
 
         // Whatever is edited later, the invoice stays, to the byte.
-        (await AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { name = "Dearer", base_fee = 9, monthly_minimum = 99_999, trial_days = 3, prices = new object[]
+        (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { name = "Dearer", base_fee = 9, monthly_minimum = 99_999, trial_days = 3, prices = new object[]
         {
             new { metric = "traffic", mode = "volume", included = "7", tiers = new object[] { new { up_to = "1", unit_price = "99" }, new { unit_price = "98" } } }, new { metric = "traffic", region = "eu-west", tiers = new[] { new { unit_price = "97" } } },
         } })).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { prices = Array.Empty<object>() })).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Delete, "/admin/plans/" + plan)).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { name = "Another name" })).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Patch, $"/admin/tenants/{tenant.Id}/billing", new { taxes = Array.Empty<object>(), bill_to = (string?)null, payment_days = 1 })).Is(HttpStatusCode.OK);
-        foreach (var discount in (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/account")).Json["discounts"]!.AsArray()) (await AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/discounts/{discount!["id"]}")).Is(HttpStatusCode.OK);
-        (await SubscribeAsync(tenant, plan, Now.First)).IsProblem(409, "CONFLICT");
-        (await AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/subscription?from={Now.First:yyyy-MM-dd}")).IsProblem(409, "CONFLICT");
-        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Late", percent = "50", from = Now.ToString() })).IsProblem(409, "CONFLICT");
+        (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { prices = Array.Empty<object>() })).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Delete, "/admin/plans/" + plan)).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { name = "Another name" })).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Patch, $"/admin/tenants/{tenant.Id}/billing", new { taxes = Array.Empty<object>(), bill_to = (string?)null, payment_days = 1 })).Is(HttpStatusCode.OK);
+        foreach (var discount in (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/account")).Json["discounts"]!.AsArray()) (await stack.AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/discounts/{discount!["id"]}")).Is(HttpStatusCode.OK);
+        (await billing.SubscribeAsync(tenant, plan, Now.First)).IsProblem(409, "CONFLICT");
+        (await stack.AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/subscription?from={Now.First:yyyy-MM-dd}")).IsProblem(409, "CONFLICT");
+        (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Late", percent = "50", from = Now.ToString() })).IsProblem(409, "CONFLICT");
         await UseAsync(tenant, one, Now.From.AddHours(30), gigabytes: 1, hours: 1);
         Assert.Equal(invoice.Body, (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + listed["id"])).Body);
         Assert.Equal(csv.Bytes, (await FormAsync("text/csv")).Bytes);
@@ -121,7 +120,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
 
         // What came late is a correction on the next one.
         var next = Lines((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).Is(HttpStatusCode.OK));
-        await CloseAsync(tenant, Now.Next);
+        await billing.CloseAsync(tenant, Now.Next);
         var second = (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + Invoice.IdOf(Guid.Parse(tenant.Id), Now.Next))).Is(HttpStatusCode.OK);
         var corrections = Lines(second).Where(l => l["kind"]!.ToString() == "adjustment").ToArray();
         Assert.Equal([("traffic", 3L, 1_000_000_000L), ("active_users", 25, 1), (null, -3, null)], corrections.Select(l => (l["metric"]?.ToString(), l["amount"]!.GetValue<long>(), l["quantity"]?.GetValue<long>())));
@@ -132,7 +131,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         foreach (var month in new[] { Now, Now.Next })
         {
             await using var output = new StringWriter();
-            Assert.Equal((0, true), (await Replay.RunAsync(stack.Database, events.Store, Guid.Parse(tenant.Id), month, null, output, default), output.ToString().Contains("equal: ", StringComparison.Ordinal)));
+            Assert.Equal((0, true), (await Replay.RunAsync(stack.Database, billing.Events.Store, Guid.Parse(tenant.Id), month, null, output, default), output.ToString().Contains("equal: ", StringComparison.Ordinal)));
         }
 
         // What is not what the events say is found, line by line; and what another plan would have cost is said.
@@ -143,27 +142,27 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
             Assert.Equal(1, await command.ExecuteNonQueryAsync());
         }
 
-        Assert.Equal(1, await Replay.RunAsync(stack.Database, events.Store, Guid.Parse(tenant.Id), Now, null, tampered, default));
+        Assert.Equal(1, await Replay.RunAsync(stack.Database, billing.Events.Store, Guid.Parse(tenant.Id), Now, null, tampered, default));
         Assert.Contains("DIFFERENT", tampered.ToString(), StringComparison.Ordinal);
         Assert.Contains("\n-           0.01", tampered.ToString(), StringComparison.Ordinal);
         await using var other = new StringWriter();
-        var cheap = await PlanAsync(Terms(base_fee: 77));
-        Assert.Equal(0, await Replay.RunAsync(stack.Database, events.Store, Guid.Parse(tenant.Id), Now, (Guid.Parse(cheap), null), other, default));
+        var cheap = await billing.PlanAsync(TestBilling.Terms(base_fee: 77));
+        Assert.Equal(0, await Replay.RunAsync(stack.Database, billing.Events.Store, Guid.Parse(tenant.Id), Now, (Guid.Parse(cheap), null), other, default));
         Assert.Contains("0.77", other.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task a_month_closed_by_many_at_once_has_one_invoice_and_numbers_have_no_gap()
     {
-        var plan = await PlanAsync(Terms(base_fee: 100));
+        var plan = await billing.PlanAsync(TestBilling.Terms(base_fee: 100));
         var tenants = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => stack.NewTenantAsync()));
-        foreach (var tenant in tenants) (await SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
+        foreach (var tenant in tenants) (await billing.SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
         // One by one and all together, each in another order.
-        await Task.WhenAll([.. tenants.SelectMany(t => Enumerable.Range(0, 3).Select(_ => CloseAsync(t, Now))), .. Enumerable.Range(0, 6).Select(i => CloseAsync([.. tenants[i..], .. tenants[..i]], Now))]);
+        await Task.WhenAll([.. tenants.SelectMany(t => Enumerable.Range(0, 3).Select(_ => billing.CloseAsync(t, Now))), .. Enumerable.Range(0, 6).Select(i => billing.CloseAsync([.. tenants[i..], .. tenants[..i]], Now))]);
         foreach (var tenant in tenants)
         {
             Assert.Single((await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Json["invoices"]!.AsArray());
-            Assert.Equal(1, await CountAsync("select count(*) from cvault.mt_events where tenant_id = $1 and type = 'invoice_issued_v1'", tenant.Id));
+            Assert.Equal(1, await billing.CountAsync("select count(*) from cvault.mt_events where tenant_id = $1 and type = 'invoice_issued_v1'", tenant.Id));
         }
 
         await NumbersHaveNoGapAsync();
@@ -172,25 +171,25 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     [Fact]
     public async Task tenants_closed_together_are_billed_each_for_itself_and_one_that_cannot_be_stops_no_other()
     {
-        var plan = await PlanAsync(Terms(base_fee: 100, prices: new { metric = "traffic", tiers = new[] { new { unit_price = "10" } } }));
+        var plan = await billing.PlanAsync(TestBilling.Terms(base_fee: 100, prices: new { metric = "traffic", tiers = new[] { new { unit_price = "10" } } }));
         var tenants = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => stack.NewTenantAsync()));
-        foreach (var tenant in tenants) (await SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
+        foreach (var tenant in tenants) (await billing.SubscribeAsync(tenant, plan, Now.First)).Is(HttpStatusCode.OK);
         var (server, broken) = (await ServerAsync("us-east"), tenants[1]);
         await UseAsync(tenants[0], server, Now.From.AddHours(1), gigabytes: 3, hours: 1);
         await UseAsync(tenants[2], server, Now.From.AddHours(1), gigabytes: 5, hours: 1);
-        Task TaxAsync(params Tax[] taxes) => events.AppendAsync(broken.Id, BillingAccount.IdOf(Guid.Parse(broken.Id)), new BillingDetailsChanged(taxes, 14, null));
+        Task TaxAsync(params Tax[] taxes) => billing.Events.AppendAsync(broken.Id, BillingAccount.IdOf(Guid.Parse(broken.Id)), new BillingDetailsChanged(taxes, 14, null));
         await TaxAsync(new Tax("More money than there is", decimal.MaxValue));
 
-        Assert.Equal((2, 1), await CloseAsync(tenants, Now));
+        Assert.Equal((2, 1), await billing.CloseAsync(tenants, Now));
         Assert.Equal(["130", "", "150"], await Task.WhenAll(tenants.Select(t => TotalAsync(t, Now))));
         await NumbersHaveNoGapAsync();
         await TaxAsync();
-        Assert.Equal((1, 0), await CloseAsync(tenants, Now));
+        Assert.Equal((1, 0), await billing.CloseAsync(tenants, Now));
         Assert.Equal(["130", "100", "150"], await Task.WhenAll(tenants.Select(t => TotalAsync(t, Now))));
 
         // What came late is corrected where it came.
         await UseAsync(broken, server, Now.From.AddHours(30), gigabytes: 7, hours: 1);
-        Assert.Equal((3, 0), await CloseAsync(tenants, Now.Next));
+        Assert.Equal((3, 0), await billing.CloseAsync(tenants, Now.Next));
         Assert.Equal(["100", "170", "100"], await Task.WhenAll(tenants.Select(t => TotalAsync(t, Now.Next))));
         await NumbersHaveNoGapAsync();
     }
@@ -199,18 +198,18 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     public async Task a_payment_is_booked_once_and_a_credit_note_takes_no_more_than_there_is()
     {
         var tenant = await stack.NewTenantAsync();
-        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
-        await CloseAsync(tenant, Now);
+        (await billing.SubscribeAsync(tenant, await billing.PlanAsync(TestBilling.Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        await billing.CloseAsync(tenant, Now);
         var path = $"/admin/tenants/{tenant.Id}/invoices/{Invoice.IdOf(Guid.Parse(tenant.Id), Now)}";
-        var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = 600, reference = "wire 1" })));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => stack.AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = 600, reference = "wire 1" })));
         Assert.All(answers, a => Assert.Equal("400", a.Is(HttpStatusCode.OK).Text("due")));
-        var noted = (await AsOperatorAsync(HttpMethod.Post, path + "/credit-notes", new { amount = 400, reason = "An outage" })).Is(HttpStatusCode.OK);
+        var noted = (await stack.AsOperatorAsync(HttpMethod.Post, path + "/credit-notes", new { amount = 400, reason = "An outage" })).Is(HttpStatusCode.OK);
         Assert.Equal(("0", "paid", "1000"), (noted.Text("due"), noted.Text("status"), noted.Text("total")));
         Assert.Matches(@"^CN-\d{4}-\d{6}$", noted.Json["credit_notes"]![0]!["number"]!.ToString());
-        (await AsOperatorAsync(HttpMethod.Post, path + "/credit-notes", new { amount = 601, reason = "Too much" })).IsProblem(409, "CONFLICT");
-        Assert.Equal("600", (await AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = -600, reference = "refund 1" })).Is(HttpStatusCode.OK).Text("due"));
-        (await AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = 0, reference = "nothing" })).IsProblem(400, "VALIDATION_FAILED");
-        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{(await stack.NewTenantAsync()).Id}/invoices/{Invoice.IdOf(Guid.Parse(tenant.Id), Now)}/payments", new { amount = 1, reference = "x" })).IsProblem(404, "NOT_FOUND");
+        (await stack.AsOperatorAsync(HttpMethod.Post, path + "/credit-notes", new { amount = 601, reason = "Too much" })).IsProblem(409, "CONFLICT");
+        Assert.Equal("600", (await stack.AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = -600, reference = "refund 1" })).Is(HttpStatusCode.OK).Text("due"));
+        (await stack.AsOperatorAsync(HttpMethod.Post, path + "/payments", new { amount = 0, reference = "nothing" })).IsProblem(400, "VALIDATION_FAILED");
+        (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{(await stack.NewTenantAsync()).Id}/invoices/{Invoice.IdOf(Guid.Parse(tenant.Id), Now)}/payments", new { amount = 1, reference = "x" })).IsProblem(404, "NOT_FOUND");
     }
 
     [Fact]
@@ -218,14 +217,14 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     {
         var (tenant, other) = (await stack.NewTenantAsync(), await stack.NewTenantAsync());
         await UseAsync(tenant, await ServerAsync("us-east"), Now.From.AddHours(1), gigabytes: 10, hours: 1);
-        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
-        var dearer = await PlanAsync(Terms(base_fee: 0, prices: new { metric = "traffic", mode = "volume", tiers = new object[] { new { up_to = "10", unit_price = "8" }, new { unit_price = "1" } } }));
+        (await billing.SubscribeAsync(tenant, await billing.PlanAsync(TestBilling.Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        var dearer = await billing.PlanAsync(TestBilling.Terms(base_fee: 0, prices: new { metric = "traffic", mode = "volume", tiers = new object[] { new { up_to = "10", unit_price = "8" }, new { unit_price = "1" } } }));
         Assert.Equal("80", (await tenant.SendAsync(HttpMethod.Get, $"/api/v1/billing/what-if?plan={dearer}")).Is(HttpStatusCode.OK).Text("total"));
         Assert.Equal("1000", (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/statement")).Is(HttpStatusCode.OK).Text("total"));
         (await tenant.SendAsync(HttpMethod.Get, $"/api/v1/billing/what-if?plan={Guid.CreateVersion7()}")).IsProblem(404, "NOT_FOUND");
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/what-if?month=2026-13")).IsProblem(400, "VALIDATION_FAILED");
 
-        await CloseAsync(tenant, Now);
+        await billing.CloseAsync(tenant, Now);
         var id = Invoice.IdOf(Guid.Parse(tenant.Id), Now);
         Assert.Equal(
             (await other.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices/" + Guid.CreateVersion7())).ButRequestId,
@@ -245,81 +244,26 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     }
 
     [Fact]
-    public async Task who_does_not_pay_is_suspended_when_the_grace_is_over_and_back_when_the_payment_is_booked()
-    {
-        var (tenant, owner) = await SignUpAsync();
-        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
-        // As if it had been issued two months ago: nobody was reminded of it yet, so that comes first.
-        await CloseAsync(tenant, Now, DateTimeOffset.UtcNow.AddDays(-60));
-        var mail = await stack.MailToAsync(owner.Email, "will be suspended");
-        Assert.Contains("10.00 EUR", mail, StringComparison.Ordinal);
-        (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Is(HttpStatusCode.OK);
-        await RemindedAsync(tenant);
-        await Stack.EventuallyAsync("it is suspended", TimeSpan.FromSeconds(40), async () => (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Code == "TENANT_SUSPENDED");
-        Assert.Contains("10.00 EUR", await stack.MailToAsync(owner.Email, "account is suspended"), StringComparison.Ordinal);
-
-        // Its staff can sign in and see what it owes, and nothing else.
-        var signedIn = (await stack.LogInMemberAsync(owner.Email)).Is(HttpStatusCode.OK);
-        var member = owner with { AccessToken = signedIn.Text("access_token") };
-        Assert.Single((await member.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).Is(HttpStatusCode.OK).Json["invoices"]!.AsArray());
-        (await member.SendAsync(HttpMethod.Get, "/api/v1/tenant/me")).Is(HttpStatusCode.OK);
-        (await member.SendAsync(HttpMethod.Get, "/api/v1/tenant/api-keys")).IsProblem(403, "TENANT_SUSPENDED");
-        (await stack.SendAsync(HttpMethod.Post, "/api/v1/tenant/auth/refresh", new { refresh_token = signedIn.Text("refresh_token") })).Is(HttpStatusCode.OK);
-        (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/invoices")).IsProblem(403, "TENANT_SUSPENDED");
-
-        // The operator's word stands, whatever is unpaid.
-        (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { status = "active" })).Is(HttpStatusCode.OK);
-        await Task.Delay(TimeSpan.FromSeconds(12));
-        (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Is(HttpStatusCode.OK);
-
-        var (other, otherOwner) = await SignUpAsync();
-        await SuspendForMoneyAsync(other, otherOwner);
-        var payments = $"/admin/tenants/{other.Id}/invoices/{Invoice.IdOf(Guid.Parse(other.Id), Now)}/payments";
-        (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
-        await Stack.EventuallyAsync("it works again", TimeSpan.FromSeconds(40), async () => (await other.SendAsync(HttpMethod.Get, "/api/v1/servers")).Status == HttpStatusCode.OK);
-        Assert.Equal("trial", (await AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + other.Id)).Text("status"));
-
-        // What is booked is booked as it was, and no more goes back than came in.
-        (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = 999, reference = "wire" })).IsProblem(409, "CONFLICT");
-        (await AsOperatorAsync(HttpMethod.Post, payments, new { amount = -1001, reference = "back" })).IsProblem(409, "CONFLICT");
-    }
-
-    [Fact]
-    public async Task what_the_operator_suspends_no_payment_brings_back()
-    {
-        var (tenant, owner) = await SignUpAsync();
-        await SuspendForMoneyAsync(tenant, owner);
-        (await stack.LogInMemberAsync(owner.Email)).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Delete, "/admin/tenants/" + tenant.Id)).Is(HttpStatusCode.OK);
-        await Stack.EventuallyAsync("its staff is out", TimeSpan.FromSeconds(10), async () => (await stack.LogInMemberAsync(owner.Email)).Code == "TENANT_SUSPENDED");
-        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{Invoice.IdOf(Guid.Parse(tenant.Id), Now)}/payments", new { amount = 1000, reference = "wire" })).Is(HttpStatusCode.OK);
-        await Task.Delay(TimeSpan.FromSeconds(12));
-        Assert.Equal("suspended", (await AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + tenant.Id)).Text("status"));
-        (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { status = "active" })).Is(HttpStatusCode.OK);
-    }
-
-    [Fact]
     public async Task what_an_operator_mistyped_can_be_taken_back()
     {
         var tenant = await stack.NewTenantAsync();
         var account = $"/admin/tenants/{tenant.Id}/billing";
         // The first month there is: what ends it is a month before.
-        var discount = (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Old", percent = "10", from = "2000-01" })).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/discounts/{discount.Json["discounts"]![0]!["id"]}")).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Get, account)).Is(HttpStatusCode.OK);
+        var discount = (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/discounts", new { name = "Old", percent = "10", from = "2000-01" })).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Delete, $"/admin/tenants/{tenant.Id}/discounts/{discount.Json["discounts"]![0]!["id"]}")).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Get, account)).Is(HttpStatusCode.OK);
 
-        (await AsOperatorAsync(HttpMethod.Post, "/admin/plans", new { name = "Plan", currency = "EUO" })).IsProblem(400, "VALIDATION_FAILED");
-        var (dollars, euros) = ((await AsOperatorAsync(HttpMethod.Post, "/admin/plans", new { name = "Plan", currency = "USD" })).Is(HttpStatusCode.Created).Text("id"), await PlanAsync(Terms()));
-        (await SubscribeAsync(tenant, dollars, Now.First)).Is(HttpStatusCode.OK);
-        (await SubscribeAsync(tenant, euros, Now.First)).Is(HttpStatusCode.OK);
-        Assert.Equal("EUR", (await AsOperatorAsync(HttpMethod.Get, account)).Text("currency"));
+        (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/plans", new { name = "Plan", currency = "EUO" })).IsProblem(400, "VALIDATION_FAILED");
+        var (dollars, euros) = ((await stack.AsOperatorAsync(HttpMethod.Post, "/admin/plans", new { name = "Plan", currency = "USD" })).Is(HttpStatusCode.Created).Text("id"), await billing.PlanAsync(TestBilling.Terms()));
+        (await billing.SubscribeAsync(tenant, dollars, Now.First)).Is(HttpStatusCode.OK);
+        (await billing.SubscribeAsync(tenant, euros, Now.First)).Is(HttpStatusCode.OK);
+        Assert.Equal("EUR", (await stack.AsOperatorAsync(HttpMethod.Get, account)).Text("currency"));
 
         var credits = $"/admin/tenants/{tenant.Id}/credits";
-        (await AsOperatorAsync(HttpMethod.Post, credits, new { amount = 100_000, reason = "Sorry" })).Is(HttpStatusCode.OK);
-        (await SubscribeAsync(tenant, dollars, Now.First)).IsProblem(409, "CONFLICT");
-        (await AsOperatorAsync(HttpMethod.Post, credits, new { amount = -100_001, reason = "Typed" })).IsProblem(409, "CONFLICT");
-        Assert.Equal("1000", (await AsOperatorAsync(HttpMethod.Post, credits, new { amount = -99_000, reason = "Typed" })).Is(HttpStatusCode.OK).Text("credit"));
+        (await stack.AsOperatorAsync(HttpMethod.Post, credits, new { amount = 100_000, reason = "Sorry" })).Is(HttpStatusCode.OK);
+        (await billing.SubscribeAsync(tenant, dollars, Now.First)).IsProblem(409, "CONFLICT");
+        (await stack.AsOperatorAsync(HttpMethod.Post, credits, new { amount = -100_001, reason = "Typed" })).IsProblem(409, "CONFLICT");
+        Assert.Equal("1000", (await stack.AsOperatorAsync(HttpMethod.Post, credits, new { amount = -99_000, reason = "Typed" })).Is(HttpStatusCode.OK).Text("credit"));
     }
 
     /// <summary>Pages of any size, and a consumer that dies between what it does with a line and the next.</summary>
@@ -328,7 +272,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
     {
         var (tenant, other) = (await stack.NewTenantAsync(), await stack.NewTenantAsync());
         var server = await ServerAsync("us-east");
-        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
+        (await billing.SubscribeAsync(tenant, await billing.PlanAsync(TestBilling.Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
         var random = new Random(1);
         var expected = 0L;
         for (var i = 0; i < 30; i++)
@@ -336,14 +280,14 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
             foreach (var one in new[] { tenant, other })
             {
                 // One reading is longer than any page.
-                var sessions = await Task.WhenAll(Enumerable.Range(0, i == 15 ? 40 : 3).Select(_ => events.StartAsync(one.Id, Guid.NewGuid(), Guid.NewGuid(), server, Now.From)));
+                var sessions = await Task.WhenAll(Enumerable.Range(0, i == 15 ? 40 : 3).Select(_ => billing.Events.StartAsync(one.Id, Guid.NewGuid(), Guid.NewGuid(), server, Now.From)));
                 var bytes = random.Next(1, 1_000_000);
-                await events.MeterAsync(one.Id, server, Now.From, Now.From.AddSeconds(15), [.. sessions.Select(s => new Sample(s.Number, bytes, 2 * bytes))]);
+                await billing.Events.MeterAsync(one.Id, server, Now.From, Now.From.AddSeconds(15), [.. sessions.Select(s => new Sample(s.Number, bytes, 2 * bytes))]);
                 if (one == tenant) expected += 3L * sessions.Length * bytes;
             }
         }
 
-        await CloseAsync(tenant, Now);
+        await billing.CloseAsync(tenant, Now);
         var (seen, cursor, kills) = (new Dictionary<string, JsonNode>(StringComparer.Ordinal), "", 0);
         for (var idle = 0; idle < 3;)
         {
@@ -377,8 +321,8 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
 
         // Payments and credit notes say of which invoice they are, and in what.
         var invoiceId = Invoice.IdOf(Guid.Parse(tenant.Id), Now);
-        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{invoiceId}/credit-notes", new { amount = 100, reason = "Sorry" })).Is(HttpStatusCode.OK);
-        (await AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{invoiceId}/payments", new { amount = 900, reference = "wire" })).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{invoiceId}/credit-notes", new { amount = 100, reason = "Sorry" })).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Post, $"/admin/tenants/{tenant.Id}/invoices/{invoiceId}/payments", new { amount = 900, reference = "wire" })).Is(HttpStatusCode.OK);
         var money = new List<JsonNode>();
         await Stack.EventuallyAsync("they are exported", TimeSpan.FromSeconds(10), async () =>
         {
@@ -391,7 +335,7 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         Assert.All(money, l => Assert.Equal((invoiceId.ToString(), Now.ToString(), "EUR"), (l["invoice_id"]!.ToString(), l["invoice_month"]!.ToString(), l["currency"]!.ToString())));
         Assert.Equal(100, kills);
         (await tenant.SendAsync(HttpMethod.Get, "/api/v1/billing/export?cursor=abc")).IsProblem(400, "VALIDATION_FAILED");
-        (await AsOperatorAsync(HttpMethod.Get, "/admin/billing/export?format=csv&limit=5")).Is(HttpStatusCode.OK);
+        (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/billing/export?format=csv&limit=5")).Is(HttpStatusCode.OK);
     }
 
     /// <summary>Empty where there is no invoice.</summary>
@@ -401,79 +345,26 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         return invoice.Status == HttpStatusCode.OK ? invoice.Text("total") : "";
     }
 
-    private async Task NumbersHaveNoGapAsync() => Assert.Equal(0, await CountAsync($"""
+    private async Task NumbersHaveNoGapAsync() => Assert.Equal(0, await billing.CountAsync($"""
             select count(*) from cvault.invoice_numbers n where n.series = '' and n.year = {DateTimeOffset.UtcNow.Year}
               and n.last <> (select count(distinct data ->> 'number') from cvault.mt_events where type = 'invoice_issued_v1' and data ->> 'number' like n.year || '-%')
             """));
 
-    /// <summary>With a limit that does not mind being asked all the time.</summary>
-    private async Task<(TestTenant Tenant, TestMember Owner)> SignUpAsync()
-    {
-        var (tenant, owner) = await stack.SignUpAsync();
-        (await AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { requests_per_minute = 100_000 })).Is(HttpStatusCode.OK);
-        return (tenant, owner);
-    }
-
-    /// <summary>As if the tenant had been reminded of its invoice twice, long ago.</summary>
-    private Task RemindedAsync(TestTenant tenant) =>
-        events.AppendAsync(tenant.Id, Invoice.IdOf(Guid.Parse(tenant.Id), Now), new PaymentReminded(2, DateTimeOffset.UtcNow.AddDays(-30), DateOnly.FromDateTime(DateTime.UtcNow).AddDays(-20)));
-
-    /// <summary>With ten euros unpaid.</summary>
-    private async Task SuspendForMoneyAsync(TestTenant tenant, TestMember owner)
-    {
-        (await SubscribeAsync(tenant, await PlanAsync(Terms(base_fee: 1000)), Now.First)).Is(HttpStatusCode.OK);
-        await CloseAsync(tenant, Now, DateTimeOffset.UtcNow.AddDays(-60));
-        await stack.MailToAsync(owner.Email, "will be suspended");
-        await RemindedAsync(tenant);
-        await Stack.EventuallyAsync("it is suspended", TimeSpan.FromSeconds(40), async () => (await tenant.SendAsync(HttpMethod.Get, "/api/v1/servers")).Code == "TENANT_SUSPENDED");
-    }
-
-    private static object Terms(long base_fee = 0, long monthly_minimum = 0, params object[] prices) => new { name = "Plan", currency = "EUR", base_fee, monthly_minimum, prices };
-
     private static JsonNode[] Lines(Answer answer) => [.. answer.Json["lines"]!.AsArray().Select(l => l!)];
-
-    private Task<Answer> AsOperatorAsync(HttpMethod method, string path, object? body = null) => stack.AsOperatorAsync(method, path, body);
-
-    private async Task<string> PlanAsync(object terms) => (await AsOperatorAsync(HttpMethod.Post, "/admin/plans", terms)).Is(HttpStatusCode.Created).Text("id");
-
-    private Task<Answer> SubscribeAsync(TestTenant tenant, string plan, DateOnly from) =>
-        AsOperatorAsync(HttpMethod.Put, $"/admin/tenants/{tenant.Id}/subscription", new { plan_id = plan, from = from.ToString("yyyy-MM-dd") });
 
     private async Task<Guid> ServerAsync(string region)
     {
-        var all = (await AsOperatorAsync(HttpMethod.Get, "/admin/servers?limit=200")).Json["servers"]!.AsArray();
+        var all = (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers?limit=200")).Json["servers"]!.AsArray();
         return Guid.Parse(all.First(s => s!["region"]!.ToString() == region)!["id"]!.ToString());
     }
 
     /// <summary>A user on a new device, connected for some hours, with so many gigabytes.</summary>
     private async Task UseAsync(TestTenant tenant, Guid server, DateTimeOffset at, long gigabytes, double hours)
     {
-        var (id, number) = await events.StartAsync(tenant.Id, Guid.NewGuid(), Guid.NewGuid(), server, at);
-        await events.MeterAsync(tenant.Id, server, at, at.AddMinutes(1), new Sample(number, gigabytes * 200_000_000, gigabytes * 800_000_000));
-        await events.EndAsync(tenant.Id, id, at.AddHours(hours));
-        var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = $1", tenant.Id);
-        await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
-    }
-
-    private sealed class Clock(DateTimeOffset now) : TimeProvider
-    {
-        public override DateTimeOffset GetUtcNow() => now;
-    }
-
-    private async Task CloseAsync(TestTenant tenant, Month month, DateTimeOffset? at = null) => Assert.Equal(0, (await CloseAsync([tenant], month, at)).Failed);
-
-    private async Task<(int Closed, int Failed)> CloseAsync(IReadOnlyCollection<TestTenant> tenants, Month month, DateTimeOffset? at = null)
-    {
-        using var months = new CloseMonths(events.Store, stack.Database, BillingRules.Default, new Seller("Seller", "", null), at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
-        var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = any($1)", (object)tenants.Select(t => t.Id).ToArray());
-        await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
-        return await months.CloseAsync([.. tenants.Select(t => new DueMonth(Guid.Parse(t.Id), month))], last, default);
-    }
-
-    private async Task<long> CountAsync(string sql, params object[] values)
-    {
-        await using var command = stack.Database.CreateCommand(sql);
-        foreach (var value in values) command.Parameters.Add(new() { Value = value });
-        return (long)(await command.ExecuteScalarAsync())!;
+        var (id, number) = await billing.Events.StartAsync(tenant.Id, Guid.NewGuid(), Guid.NewGuid(), server, at);
+        await billing.Events.MeterAsync(tenant.Id, server, at, at.AddMinutes(1), new Sample(number, gigabytes * 200_000_000, gigabytes * 800_000_000));
+        await billing.Events.EndAsync(tenant.Id, id, at.AddHours(hours));
+        var last = await billing.CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = $1", tenant.Id);
+        await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await billing.CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
     }
 }
