@@ -77,7 +77,7 @@ public static class Services
         services.AddSingleton(settings.Seller);
         services.AddSingleton<StripeOutbox>();
         services.AddSingleton(s => new StripeGate(
-            settings.Stripe, s.GetRequiredService<IDocumentStore>(), s.GetRequiredService<NpgsqlDataSource>(), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<StripeGate>>()));
+            settings.Stripe, s.GetRequiredService<IDocumentStore>(), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<StripeGate>>()));
         if (settings.Stripe is { } stripe)
         {
             services.AddSingleton(stripe);

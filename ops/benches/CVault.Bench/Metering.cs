@@ -57,7 +57,7 @@ public sealed class Metering(Stack stack, int peers, int rounds)
         await connection.SyncAsync(wanted);
         await FillAsync(database, serverId, wanted);
 
-        var collector = new Collector(store, new SessionNumbers(database), new EndSessions(store, database, null!, NullLogger<EndSessions>.Instance), TimeProvider.System, NullLogger<Collector>.Instance);
+        var collector = new Collector(store, new SessionNumbers(), new EndSessions(store, database, null!, NullLogger<EndSessions>.Instance), TimeProvider.System, NullLogger<Collector>.Instance);
         var moving = wanted.Where((_, i) => i % 10 == 0).Select(w => PeerKey.Parse(w.PublicKey)).ToArray();
         List<double> sweeps = [], read = [], floor = [];
         for (var round = 0; round < rounds + 3; round++)

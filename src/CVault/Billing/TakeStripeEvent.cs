@@ -51,7 +51,7 @@ public static class TakeStripeEvent
 
 /// <summary>Where webhooks of Stripe's become events of ours.</summary>
 /// <param name="Settings">Null: Stripe is not configured.</param>
-public sealed record StripeGate(StripeSettings? Settings, IDocumentStore Store, NpgsqlDataSource Database, TimeProvider Time, ILogger<StripeGate> Logger)
+public sealed record StripeGate(StripeSettings? Settings, IDocumentStore Store, TimeProvider Time, ILogger<StripeGate> Logger)
 {
     /// <summary>What the references of payments by Stripe begin with.</summary>
     public const string Prefix = "stripe:";
@@ -76,7 +76,7 @@ public sealed record StripeGate(StripeSettings? Settings, IDocumentStore Store, 
         Book(stream.Aggregate!, Prefix + paid.Id, paid.AmountPaid.Value, stream.AppendOne);
         session.QueueSqlCommand($"insert into {StripeTables.Payments} (payment, invoice_id, tenant_id) values (?, ?, ?) on conflict do nothing", payment, whose.Invoice, whose.Tenant.ToString());
         // Of a payment for several invoices the first one has the refunds.
-        var first = await OwnerAsync(StripeTables.Payments, "payment", payment, cancellation);
+        var first = await OwnerAsync(session, StripeTables.Payments, "payment", payment, cancellation);
         if (first is null || first.Value.Invoice == whose.Invoice) await BookRefundsAsync(session, stream, payment, cancellation);
         await SaveAsync(session, said, cancellation);
     }
@@ -99,7 +99,7 @@ public sealed record StripeGate(StripeSettings? Settings, IDocumentStore Store, 
             var whose = await OwnerAsync(StripeTables.Payments, "payment", payment, cancellation);
             await using var session = await OpenAsync(said, whose?.Tenant, payment, cancellation);
             // Of a payment that Stripe has yet to tell of, or of one that is none of ours; unless it has just been told.
-            if (whose is null && await OwnerAsync(StripeTables.Payments, "payment", payment, cancellation) is not null) continue;
+            if (whose is null && await OwnerAsync(session, StripeTables.Payments, "payment", payment, cancellation) is not null) continue;
             await using (var command = new NpgsqlCommand($"""
                 insert into {StripeTables.Refunds} as r (reference, payment, amount, state) values ($1, $2, $3, $4)
                 on conflict (reference) do update set state = excluded.state where excluded.state <> 'succeeded'
@@ -176,10 +176,17 @@ public sealed record StripeGate(StripeSettings? Settings, IDocumentStore Store, 
 
     private async Task<(Guid Tenant, Guid Invoice)?> OwnerAsync(string table, string column, string? id, CancellationToken cancellation)
     {
+        await using var session = Store.QuerySession();
+        return await OwnerAsync(session, table, column, id, cancellation);
+    }
+
+    /// <summary>Within a transaction over its own connection: many events at once would else each wait for one more.</summary>
+    private static async Task<(Guid Tenant, Guid Invoice)?> OwnerAsync(IQuerySession session, string table, string column, string? id, CancellationToken cancellation)
+    {
         if (id is null) return null;
-        await using var command = Database.CreateCommand($"select tenant_id, invoice_id from {table} where {column} = $1");
+        await using var command = new NpgsqlCommand($"select tenant_id, invoice_id from {table} where {column} = $1");
         command.Parameters.Add(new() { Value = id });
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        await using var reader = await session.ExecuteReaderAsync(command, cancellation);
         return await reader.ReadAsync(cancellation) ? (Guid.Parse(reader.GetString(0)), reader.GetGuid(1)) : null;
     }
 }

@@ -74,15 +74,17 @@ public static class RefreshMemberTokens
         RefreshMember command, IDocumentSession session, NpgsqlDataSource database, LookupKey lookup, CredentialCache tenants, SecurityLog log, HttpContext http, TimeProvider time, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        if (await RefreshToken.IsReusedAsync(session, lookup, Audience.Member, null, command.RefreshToken!, now, cancellation))
+        var found = await RefreshToken.FindAsync(session, lookup, Audience.Member, null, command.RefreshToken!, now, cancellation);
+        if (found is { IsReused: true })
         {
             await RefreshToken.RevokeFamilyOfAsync(database, lookup, Audience.Member, null, command.RefreshToken!, cancellation);
             log.Write(SecurityEvent.RefreshTokenReused, http, ("kind", "member"));
             return (null, Problems.Unauthenticated());
         }
 
-        if (await RefreshToken.SpendAsync(session, lookup, Audience.Member, null, command.RefreshToken!, now, cancellation) is not { } spent
-            || await tenants.TenantAsync(spent.TenantId, cancellation) is not { } tenant || !tenant.Members.ContainsKey(spent.Subject))
+        // The tenant first: spending holds a connection, and reading a tenant may take one.
+        if (found is not { TenantId: var tenantId } || await tenants.TenantAsync(tenantId, cancellation) is not { } tenant
+            || await RefreshToken.SpendAsync(session, lookup, Audience.Member, null, command.RefreshToken!, now, cancellation) is not { } spent || !tenant.Members.ContainsKey(spent.Subject))
         {
             return (null, Problems.Unauthenticated());
         }

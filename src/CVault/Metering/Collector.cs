@@ -78,7 +78,7 @@ public sealed class Collector(
         if (sweep.Keys.Count > 0)
         {
             var owners = await PeerMeters.OwnersAsync(session, reading.ServerId, sweep.Keys, cancellation);
-            await sweep.SettleAsync(owners, numbers.NextAsync, cancellation);
+            await sweep.SettleAsync(owners, c => numbers.NextAsync(session, c), cancellation);
         }
 
         PeerMeters.Write(session, reading.ServerId, sweep.Changes);

@@ -65,15 +65,18 @@ public sealed record RefreshToken(string Secret, Audience Audience, Guid Subject
         "user_id = ?", [subject],
         $"with gone as (delete from {Database.Schema}.refresh_tokens where user_id = ? and family <> ? returning family) {SecurityFeed.EndGone}", subject, exceptFamily);
 
-    /// <summary>Whether the token was used, longer ago than the grace: somebody has a copy.</summary>
+    /// <summary>
+    /// Whose the token is, and whether it was used longer ago than the grace: somebody has a copy. Null when it is unknown.
+    /// Nothing is held: what it takes to decide is looked up before the token is spent.
+    /// </summary>
     /// <param name="tenantId">The caller's tenant; null where only the token tells it.</param>
-    public static async Task<bool> IsReusedAsync(IQuerySession session, LookupKey lookup, Audience audience, string? tenantId, string secret, DateTimeOffset now, CancellationToken cancellation)
+    public static async Task<(Guid TenantId, bool IsReused)?> FindAsync(IQuerySession session, LookupKey lookup, Audience audience, string? tenantId, string secret, DateTimeOffset now, CancellationToken cancellation)
     {
-        await using var command = new NpgsqlCommand($"select 1 from {Database.Schema}.refresh_tokens where {This} and used_at <= $4");
+        await using var command = new NpgsqlCommand($"select tenant_id, coalesce(used_at <= $4, false) from {Database.Schema}.refresh_tokens where {This}");
         Name(command.Parameters, lookup, audience, tenantId, secret);
         command.Parameters.Add(new() { Value = now - Grace });
         await using var reader = await session.ExecuteReaderAsync(command, cancellation);
-        return await reader.ReadAsync(cancellation);
+        return await reader.ReadAsync(cancellation) ? (Guid.Parse(reader.GetString(0)), reader.GetBoolean(1)) : null;
     }
 
     /// <summary>Marks the token used and returns it; null when it is unknown, another tenant's, expired or spent.</summary>

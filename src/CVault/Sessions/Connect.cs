@@ -80,7 +80,7 @@ public static class ConnectEndpoint
         var current = await session.Query<Session>().FirstOrDefaultAsync(s => s.LiveDevice == deviceId, cancellation);
         if (device.Home is { } place && (await session.LoadServerAsync(place.ServerId, cancellation))! is var home && (command.ServerRegion is null || command.ServerRegion == home.Region))
         {
-            return (new Connection(device, current, home, null, null, await numbers.NextAsync(cancellation)), WolverineContinue.NoProblems);
+            return (new Connection(device, current, home, null, null, await numbers.NextAsync(session, cancellation)), WolverineContinue.NoProblems);
         }
 
         var (move, problem) = await Move.TakeAsync(session, device, command.ServerRegion, time.GetUtcNow(), cancellation);
@@ -92,7 +92,7 @@ public static class ConnectEndpoint
             move.To, move.Home,
             secret is null ? null : dataKey.Open(Device.PrivateKeyPurpose, secret.PrivateKey),
             dataKey.Open(Device.PresharedKeyPurpose, device.PresharedKey));
-        return (new Connection(device, current, move.To, move, config, await numbers.NextAsync(cancellation)), WolverineContinue.NoProblems);
+        return (new Connection(device, current, move.To, move, config, await numbers.NextAsync(session, cancellation)), WolverineContinue.NoProblems);
     }
 
     [WolverinePost("/api/v1/vpn/connect", OperationId = "connect"), Authorize(Policies.UserToken)]

@@ -1,3 +1,4 @@
+using Marten;
 using Npgsql;
 using Weasel.Postgresql;
 
@@ -8,7 +9,7 @@ namespace CVault.Sessions;
 /// a thousand at a time, so that a connect costs no round trip for it; what a node that ends has not used is lost, which
 /// is why they are no count.
 /// </summary>
-public sealed class SessionNumbers(NpgsqlDataSource database)
+public sealed class SessionNumbers
 {
     private const int Block = 1000;
     private const string Name = "session_number";
@@ -18,15 +19,23 @@ public sealed class SessionNumbers(NpgsqlDataSource database)
 
     public static Sequence Schema() => new(Database.Named(Name));
 
-    public async ValueTask<long> NextAsync(CancellationToken cancellation)
+    /// <summary>The next number.</summary>
+    /// <param name="session">
+    /// Whoever asks has a connection for its transaction. The next thousand come over that one: as many connects at once as
+    /// the pool has connections would else each wait for one more. A sequence gives none back, whatever becomes of the transaction.
+    /// </param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public async ValueTask<long> NextAsync(IQuerySession session, CancellationToken cancellation)
     {
         await turn.WaitAsync(cancellation);
         try
         {
             if (next == end)
             {
-                await using var command = database.CreateCommand($"select nextval('{Database.Schema}.{Name}')");
-                next = (long)(await command.ExecuteScalarAsync(cancellation))! * Block;
+                await using var command = new NpgsqlCommand($"select nextval('{Database.Schema}.{Name}')");
+                await using var reader = await session.ExecuteReaderAsync(command, cancellation);
+                await reader.ReadAsync(cancellation);
+                next = reader.GetInt64(0) * Block;
                 end = next + Block;
             }
 

@@ -28,7 +28,7 @@ public static class RefreshUserTokens
         RefreshTokens command, IDocumentSession session, NpgsqlDataSource database, LookupKey lookup, SecurityLog log, HttpContext http, TimeProvider time, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        if (await RefreshToken.IsReusedAsync(session, lookup, Audience.User, session.TenantId, command.RefreshToken!, now, cancellation))
+        if (await RefreshToken.FindAsync(session, lookup, Audience.User, session.TenantId, command.RefreshToken!, now, cancellation) is { IsReused: true })
         {
             await RefreshToken.RevokeFamilyOfAsync(database, lookup, Audience.User, session.TenantId, command.RefreshToken!, cancellation);
             log.Write(SecurityEvent.RefreshTokenReused, http, ("kind", "user"));

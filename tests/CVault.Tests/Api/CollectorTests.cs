@@ -27,7 +27,7 @@ public sealed class CollectorTests(Stack stack) : IAsyncDisposable
     private Collector Collector => CollectorBy(TimeProvider.System);
 
     private Collector CollectorBy(TimeProvider time) =>
-        new(store, new SessionNumbers(stack.Database), new EndSessions(store, stack.Database, null!, NullLogger<EndSessions>.Instance), time, NullLogger<Collector>.Instance);
+        new(store, new SessionNumbers(), new EndSessions(store, stack.Database, null!, NullLogger<EndSessions>.Instance), time, NullLogger<Collector>.Instance);
 
     public async ValueTask DisposeAsync()
     {

@@ -34,10 +34,10 @@ public sealed class Node : IAsyncDisposable
         var pid = StackProcess.Api;
         var name = "node-" + Guid.NewGuid().ToString("N")[..8];
         var port = FreePort();
-        var given = File.ReadAllText($"/proc/{pid}/environ").Split('\0', StringSplitOptions.RemoveEmptyEntries).Select(v => v.Split('=', 2)).ToDictionary(v => v[0], v => v[1]);
+        var given = EnvironmentOf(pid);
         given["CVAULT_API_PORT"] = port.ToString();
         given.Remove("CVAULT_METRICS_PORT");
-        given["CVAULT_DATABASE_URL"] += (given["CVAULT_DATABASE_URL"].Contains('?') ? "&" : "?") + "Application%20Name=" + name;
+        given["CVAULT_DATABASE_URL"] = With(given["CVAULT_DATABASE_URL"], "Application%20Name=" + name);
         foreach (var (key, value) in environment) given[key] = value;
         var log = Path.Combine(Stack.StateDir, "logs", name + ".log");
         var arguments = StackProcess.ArgumentsOf(pid).Split('\0', StringSplitOptions.RemoveEmptyEntries);
@@ -71,6 +71,14 @@ public sealed class Node : IAsyncDisposable
         return node;
     }
 
+    /// <summary>The running API's <c>CVAULT_DATABASE_URL</c> with one more parameter.</summary>
+    public static string DatabaseWith(string parameter) => With(EnvironmentOf(StackProcess.Api)["CVAULT_DATABASE_URL"], parameter);
+
+    private static string With(string url, string parameter) => url + (url.Contains('?') ? '&' : '?') + parameter;
+
+    private static Dictionary<string, string> EnvironmentOf(int pid) =>
+        File.ReadAllText($"/proc/{pid}/environ").Split('\0', StringSplitOptions.RemoveEmptyEntries).Select(v => v.Split('=', 2)).ToDictionary(v => v[0], v => v[1]);
+
     /// <summary>Its id in <c>server_links</c>.</summary>
     public async Task<Guid> IdAsync() => Guid.Parse((await StackProcess.LoggedAsync(Log, 0)).Split("This is node ")[1][..36]);
 
@@ -87,9 +95,15 @@ public sealed class Node : IAsyncDisposable
     /// <summary>A registration that this node takes.</summary>
     public async Task<Answer> RegisterDeviceAsync(TestUser user, string name, string? region = null, string? idempotencyKey = null) => await RegisterDeviceAsync(user, Url, name, region, idempotencyKey);
 
-    public static async Task<Answer> RegisterDeviceAsync(TestUser user, Uri url, string name, string? region = null, string? idempotencyKey = null)
+    public static Task<Answer> RegisterDeviceAsync(TestUser user, Uri url, string name, string? region = null, string? idempotencyKey = null) =>
+        PostAsync(user, url, "/api/v1/devices", new { device_name = name, server_region = region }, idempotencyKey);
+
+    /// <summary>A connect, to wherever the device is at home, that this node takes.</summary>
+    public Task<Answer> ConnectAsync(TestUser user, string deviceId) => PostAsync(user, Url, "/api/v1/vpn/connect", new { device_id = deviceId });
+
+    private static async Task<Answer> PostAsync(TestUser user, Uri url, string path, object body, string? idempotencyKey = null)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(url, "/api/v1/devices")) { Content = JsonContent.Create(new { device_name = name, server_region = region }) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(url, path)) { Content = JsonContent.Create(body) };
         request.Headers.Add("X-API-Key", user.Tenant.PublishableKey);
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", user.AccessToken);
         if (idempotencyKey is not null) request.Headers.Add("Idempotency-Key", idempotencyKey);

@@ -50,7 +50,6 @@ public sealed class ArchitectureTests
         ["CVault.Peers.ServerLinks"] = "Reads servers, which are the platform's.",
         ["CVault.Peers.LinkLease"] = "Who owns a server's link; no tenant's.",
         ["CVault.Peers.NodeSignals"] = "Hears other nodes.",
-        ["CVault.Sessions.SessionNumbers"] = "Numbers; no tenant's.",
         ["CVault.Peers.ListPeers"] = "The operator's view of a server.",
         ["CVault.Peers.ParkIdle"] = "Finds what is due in all tenants, then works in one.",
         ["CVault.Peers.DrainServers"] = "Finds what is due in all tenants, then works in one.",
