@@ -77,7 +77,7 @@ run_tests() {
     PASSED=$((PASSED + $(jq '.results.summary.passed' "$report")))
     FAILED=$((FAILED + failed))
     SKIPPED=$((SKIPPED + $(jq '.results.summary | .skipped + .pending' "$report")))
-    FAILURES+=$(jq -r '.results.tests[] | select(.status == "failed") | "    \(.name)\n\(.message // "")"' "$report" | cut -c1-300 | head -n 60)$'\n'
+    FAILURES+=$(jq -r '.results.tests[] | select(.status == "failed") | "    \(.name)\n\(.message // "")"' "$report" | cut -c1-300 | sed -n 1,60p)$'\n'
   fi
   slowest "$report"
   # 8: no test matched. Anything else without a failed test is a runner that broke, or a fixture that threw.
@@ -96,7 +96,7 @@ run_npm_tests() {
   PASSED=$((PASSED + $(jq .numPassedTests "$report")))
   FAILED=$((FAILED + $(jq .numFailedTests "$report")))
   SKIPPED=$((SKIPPED + $(jq '.numPendingTests + .numTodoTests' "$report")))
-  FAILURES+=$(jq -r '.testResults[].assertionResults[] | select(.status == "failed") | "    \(.fullName)\n\(.failureMessages | join("\n"))"' "$report" | cut -c1-300 | head -n 60)$'\n'
+  FAILURES+=$(jq -r '.testResults[].assertionResults[] | select(.status == "failed") | "    \(.fullName)\n\(.failureMessages | join("\n"))"' "$report" | cut -c1-300 | sed -n 1,60p)$'\n'
   # A file that could not be loaded fails no test of its own.
   if [ "$code" != 0 ] && [ "$(jq .numFailedTests "$report")" = 0 ]; then failure "$folder ($script): vitest ended with $code"; fi
 }
