@@ -39,10 +39,10 @@ describe('sdk-conformance.json', () => {
 
     const wrong: string[] = [];
     const running: Promise<void>[] = [];
-    for (const step of steps) {
+    for (const [i, step] of steps.entries()) {
       if (step.when_arrived) await api.haveArrived(step.when_arrived);
-      const all = Promise.all(Array.from({ length: step.parallel ?? 1 }, async () => wrong.push(...(await run(cvault, step)))));
-      running.push(all.then(() => {}));
+      const all = Promise.all(Array.from({ length: step.parallel ?? 1 }, async () => wrong.push(...(await run(cvault, step))))).then(() => api.stepEnded(i));
+      running.push(all);
       if (!step.background) await all;
     }
 

@@ -18,19 +18,21 @@ public class ProxyTests
     public async Task A_client_for_this_machine_asks_for_no_proxy()
     {
         await using var server = await AnyOrderServer.StartAsync();
+        var before = AskedOf(server);
         await new CVaultClient(new CVaultClientOptions { BaseUrl = server.Url, ApiKey = "cvp_test" }).Servers.ListAsync();
-        Assert.DoesNotContain(server.Url.Authority, Proxy.Asked);
+        Assert.Equal(before, AskedOf(server));
     }
 
     [Fact]
     public async Task Nor_does_the_factorys()
     {
         await using var server = await AnyOrderServer.StartAsync();
+        var before = AskedOf(server);
         var services = new ServiceCollection();
         services.AddCVault(o => (o.BaseUrl, o.ApiKey) = (server.Url, "cvp_test"));
         await using var provider = services.BuildServiceProvider();
         await provider.GetRequiredService<CVaultClient>().Servers.ListAsync();
-        Assert.DoesNotContain(server.Url.Authority, Proxy.Asked);
+        Assert.Equal(before, AskedOf(server));
     }
 
     [Fact]
@@ -39,6 +41,9 @@ public class ProxyTests
         await Assert.ThrowsAsync<CVaultException>(() => new CVaultClient(new CVaultClientOptions { BaseUrl = new Uri("https://127.0.0.1:9"), ApiKey = "cvp_test", MaxRetries = 0 }).Servers.ListAsync());
         Assert.Contains("127.0.0.1:9", Proxy.Asked);
     }
+
+    /// <summary>Another test's server may have had the same port before.</summary>
+    private static int AskedOf(AnyOrderServer server) => Proxy.Asked.Count(asked => asked == server.Url.Authority);
 
     /// <summary>None, but it hears of whoever would use one.</summary>
     private sealed class Watching : IWebProxy

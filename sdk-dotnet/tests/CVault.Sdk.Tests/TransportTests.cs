@@ -94,11 +94,10 @@ public class TransportTests
     [Fact]
     public async Task Nobody_there_is_a_network_error()
     {
-        using var taken = new TcpListener(IPAddress.Loopback, 0);
-        taken.Start();
-        var port = ((IPEndPoint)taken.LocalEndpoint).Port;
-        taken.Stop();
-        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = new Uri($"http://127.0.0.1:{port}"), MaxRetries = 1 });
+        // Bound, so that no other test's server gets the port, but nobody listens.
+        using var taken = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var cvault = new CVaultClient(new CVaultClientOptions { ApiKey = "cvp_test", BaseUrl = new Uri($"http://127.0.0.1:{((IPEndPoint)taken.LocalEndPoint!).Port}"), MaxRetries = 1 });
         var error = await Assert.ThrowsAsync<CVaultException>(() => cvault.Servers.ListAsync());
         Assert.Equal((CVaultErrorCodes.NetworkError, 0, false), (error.Code, error.Status, error.TimedOut));
     }

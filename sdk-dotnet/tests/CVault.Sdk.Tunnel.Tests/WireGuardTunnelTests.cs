@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 
 namespace CVault.Sdk.Tunnel.Tests;
 
@@ -77,9 +78,10 @@ public sealed class WireGuardTunnelTests
         tunnel.StatusChanged += (_, status) => told.Enqueue(status.State);
         tunnel.StatusChanged += (_, _) => throw new InvalidOperationException("a handler's own affair");
         system.Now = null;
-        await Task.Delay(1500);
+        await UntilAsync(() => told.Count == 1);
         system.Now = new Reading(DateTimeOffset.UtcNow, 1, 1, null);
-        await Task.Delay(1500);
+        await UntilAsync(() => told.Count == 2);
+        await Task.Delay(1500); // the next look tells nothing
         Assert.Equal([TunnelState.Down, TunnelState.Up], told);
         Assert.DoesNotContain("renewed", system.Done);
     }
@@ -104,7 +106,7 @@ public sealed class WireGuardTunnelTests
         // The last handshake there was is still the last there was.
         Assert.Equal((TunnelState.Connecting, handshake), (status.State, status.LastHandshake));
         system.Now = new Reading(DateTimeOffset.UtcNow, 1092, 9000, null);
-        await Task.Delay(1500);
+        await UntilAsync(() => told.Count == 2);
         Assert.Equal([TunnelState.Connecting, TunnelState.Up], told.Select(s => s.State));
     }
 
@@ -146,18 +148,18 @@ public sealed class WireGuardTunnelTests
         await using var tunnel = await WireGuardTunnel.UpAsync(system, TimeProvider.System, WireGuardConfig.Parse(Samples.Config), new TunnelOptions { KillSwitch = true }, default);
         tunnel.StatusChanged += (_, status) => told.Enqueue((status.State, status.KillSwitch));
         system.HasKillSwitch = false;
-        await Task.Delay(1500);
+        await UntilAsync(() => system.HasKillSwitch);
         Assert.True((await tunnel.StatusAsync()).KillSwitch);
         Assert.Empty(told);
         system.HasKillSwitch = system.Holds = false;
-        await Task.Delay(1500);
+        await UntilAsync(() => told.Count == 1);
         system.Holds = true;
-        await Task.Delay(1500);
+        await UntilAsync(() => told.Count == 2);
         Assert.Equal([(TunnelState.Up, false), (TunnelState.Up, true)], told);
         // One that is kept and does not stand is not said to.
         system.HasKillSwitch = system.Holds = false;
         await tunnel.DownAsync(keepKillSwitch: true);
-        Assert.Equal((TunnelState.Down, false), told.Last());
+        await UntilAsync(() => told.Last() == (TunnelState.Down, false));
     }
 
     [Fact]
@@ -173,6 +175,13 @@ public sealed class WireGuardTunnelTests
         }
 
         Assert.Empty(system.Done);
+    }
+
+    /// <summary>The watch looks once a second, and on a busy machine later.</summary>
+    private static async Task UntilAsync(Func<bool> so, [CallerArgumentExpression(nameof(so))] string? what = null)
+    {
+        for (var i = 0; i < 600 && !so(); i++) await Task.Delay(50);
+        Assert.True(so(), $"Not within 30 s: {what}");
     }
 
     private Task<WireGuardTunnel> UpAsync(TimeSpan? wait = null) => WireGuardTunnel.UpAsync(

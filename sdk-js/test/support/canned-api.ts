@@ -19,6 +19,7 @@ export interface Answer {
   text?: string;
   base64?: string;
   delay_ms?: number;
+  after_step?: number;
   drop?: true;
   cut?: true;
 }
@@ -48,6 +49,7 @@ export class CannedApi implements AsyncDisposable {
   #inThis = 0;
   readonly #headers: IncomingMessage['headers'][] = [];
   #held: (() => void)[] = [];
+  readonly #ended = new Set<number>();
 
   private constructor(exchanges: Exchange[]) {
     this.#exchanges = exchanges;
@@ -68,6 +70,11 @@ export class CannedApi implements AsyncDisposable {
   /** Waits until so many requests have arrived. */
   async haveArrived(count: number): Promise<void> {
     while (this.arrived.length < count) await sleep(5);
+  }
+
+  /** Lets go of the answers that wait for this step. */
+  stepEnded(step: number): void {
+    this.#ended.add(step);
   }
 
   /** What went wrong, and what never came. */
@@ -104,7 +111,8 @@ export class CannedApi implements AsyncDisposable {
 
     if (hold && !last) await new Promise<void>(resolve => this.#held.push(resolve));
     this.#held.splice(0).forEach(go => go());
-    if (answer.delay_ms) await sleep(answer.delay_ms);
+    if (answer.delay_ms) await sleep(answer.delay_ms, undefined, { ref: false });
+    while (answer.after_step !== undefined && !this.#ended.has(answer.after_step)) await sleep(5, undefined, { ref: false });
     give(answer, request, response);
   }
 }

@@ -17,7 +17,7 @@ internal sealed class CannedServer : IAsyncDisposable
 {
     private readonly WebApplication app;
     private readonly JsonElement[] exchanges;
-    private readonly TaskCompletionSource[] whole;
+    private readonly TaskCompletionSource[] whole, ended;
     private readonly List<string> faults = [];
     private readonly Lock sync = new();
     private readonly SemaphoreSlim arrivals = new(0);
@@ -25,21 +25,22 @@ internal sealed class CannedServer : IAsyncDisposable
     private Dictionary<string, string> last = [];
     private int at, alike, arrived;
 
-    private CannedServer(WebApplication app, JsonElement[] exchanges)
+    private CannedServer(WebApplication app, JsonElement[] exchanges, int steps)
     {
         (this.app, this.exchanges) = (app, exchanges);
         whole = [.. exchanges.Select(_ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously))];
+        ended = [.. Enumerable.Range(0, steps).Select(_ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously))];
     }
 
     public Uri Url => new(app.Urls.Single());
 
-    public static async Task<CannedServer> StartAsync(JsonElement[] exchanges)
+    public static async Task<CannedServer> StartAsync(JsonElement[] exchanges, int steps)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var app = builder.Build();
-        var server = new CannedServer(app, exchanges);
+        var server = new CannedServer(app, exchanges, steps);
         app.Run(server.AnswerAsync);
         await app.StartAsync();
         return server;
@@ -50,6 +51,9 @@ internal sealed class CannedServer : IAsyncDisposable
     {
         while (Volatile.Read(ref arrived) < many) await arrivals.WaitAsync(cancellation);
     }
+
+    /// <summary>Lets go of the answers that wait for this step.</summary>
+    public void StepEnded(int step) => ended[step].SetResult();
 
     /// <summary>All that was not as it should have been.</summary>
     public IReadOnlyList<string> Faults()
@@ -90,7 +94,9 @@ internal sealed class CannedServer : IAsyncDisposable
 
         arrivals.Release();
         if (exchange.TryGetProperty("hold", out var hold) && hold.GetBoolean()) await all.WaitAsync(TimeSpan.FromSeconds(30));
-        await WriteAsync(exchange.GetProperty("answer"), http);
+        var answer = exchange.GetProperty("answer");
+        if (answer.TryGetProperty("after_step", out var step)) await ended[step.GetInt32()].Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await WriteAsync(answer, http);
     }
 
     private void Check(JsonElement expect, HttpRequest request, string body)

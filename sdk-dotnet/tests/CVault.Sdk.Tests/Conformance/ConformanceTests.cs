@@ -39,7 +39,7 @@ public class ConformanceTests
     public async Task A_case_goes_as_it_is_written(string name)
     {
         var of = All[name];
-        await using var server = await CannedServer.StartAsync([.. of.GetProperty("exchanges").EnumerateArray()]);
+        await using var server = await CannedServer.StartAsync([.. of.GetProperty("exchanges").EnumerateArray()], of.GetProperty("steps").GetArrayLength());
         var store = new MemoryTokenStore();
         if (of.TryGetProperty("session", out var session) && session.ValueKind == JsonValueKind.Object)
         {
@@ -53,12 +53,18 @@ public class ConformanceTests
         var events = new List<string>();
         var call = Client(of.GetProperty("client").GetString()!, server.Url, store, events);
         var background = new List<Task>();
-        foreach (var step in of.GetProperty("steps").EnumerateArray())
+        foreach (var (i, step) in of.GetProperty("steps").EnumerateArray().Index())
         {
             if (step.TryGetProperty("when_arrived", out var many)) await server.ArrivedAsync(many.GetInt32(), new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
             var all = Task.WhenAll(Enumerable.Range(0, step.TryGetProperty("parallel", out var parallel) ? parallel.GetInt32() : 1).Select(_ => StepAsync(call, step)));
-            if (step.TryGetProperty("background", out var behind) && behind.GetBoolean()) background.Add(all);
-            else await all;
+            if (step.TryGetProperty("background", out var behind) && behind.GetBoolean()) background.Add(EndAsync(all, i));
+            else await EndAsync(all, i);
+        }
+
+        async Task EndAsync(Task all, int step)
+        {
+            await all;
+            server.StepEnded(step);
         }
 
         await Task.WhenAll(background);
