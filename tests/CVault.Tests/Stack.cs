@@ -83,13 +83,30 @@ public sealed class Stack : IAsyncDisposable
         return shown.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('\t')).ToDictionary(f => f[0], f => f[1]);
     }
 
+    /// <summary>The answer, once its peer is on its server, or off: where it said <c>pending</c>, as on a machine that is busy for a moment, that is waited for.</summary>
+    public async Task<Answer> LiveAsync(Answer answer, string? deviceId = null)
+    {
+        if (answer.Text("peer_status") == "live") return answer;
+        Assert.Equal("pending", answer.Text("peer_status"));
+        await EventuallyAsync("the server confirms what was answered as pending", TimeSpan.FromSeconds(30), async () =>
+        {
+            await using var command = Database.CreateCommand("select count(*) from cvault.peers where device_id = $1 and confirmed < revision");
+            command.Parameters.Add(new() { Value = Guid.Parse(deviceId ?? answer.Text("device_id")) });
+            return await command.ExecuteScalarAsync() is 0L;
+        });
+        return answer;
+    }
+
     /// <summary>Waits until a condition holds, and fails saying what did not.</summary>
+    /// <param name="what">What is waited for.</param>
+    /// <param name="within">How long, in <see cref="RunningTime"/>.</param>
+    /// <param name="holds">The condition, asked each 0.1 s.</param>
     public static async Task EventuallyAsync(string what, TimeSpan within, Func<Task<bool>> holds)
     {
-        var start = Stopwatch.GetTimestamp();
+        var time = RunningTime.Start();
         while (!await holds())
         {
-            if (Stopwatch.GetElapsedTime(start) > within) Assert.Fail($"Not within {within.TotalSeconds} s: {what}");
+            if (time.Elapsed > within) Assert.Fail($"Not within {within.TotalSeconds} s: {what}");
             await Task.Delay(100);
         }
     }

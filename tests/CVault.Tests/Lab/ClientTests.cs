@@ -55,7 +55,7 @@ public sealed class ClientTests(Stack stack)
         await host.DoesAsync("", "connect");
         Assert.Equal(LabClient.UplinkOf(Region), await host.Client.IpAsync());
         await host.DoesAsync("", "devices", "remove", device["device_id"]!.ToString());
-        Assert.False(await LabServer.Vpn1.HasAsync(key));
+        await Stack.EventuallyAsync("the peer is gone", TimeSpan.FromSeconds(10), async () => !await LabServer.Vpn1.HasAsync(key));
         Assert.False(await host.HasTunnelAsync());
 
         var logged = (await host.DoesAsync("", "logs"))["lines"]!.AsArray().Select(l => l!["text"]!.ToString()).ToList();

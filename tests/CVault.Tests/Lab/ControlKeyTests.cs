@@ -40,7 +40,8 @@ public sealed class ControlKeyTests : IDisposable
         LabClient.Required();
         // The API's own connection has one running, behind the forced command as any other.
         var network = (await Stack.OnAsync("vpn2", ["readlink", "/proc/self/ns/net"])).Text.Trim();
-        var programs = StackProcess.All().Where(p => StackProcess.ArgumentsOf(p).Contains("/cvault-wg", StringComparison.Ordinal) && StackProcess.NetworkOf(p) == network).ToArray();
+        // Not the wg that it has in its folder and calls: that may change interfaces, and is gone at once.
+        var programs = StackProcess.All().Where(p => StackProcess.ArgumentsOf(p).TrimEnd('\0').EndsWith("/cvault-wg", StringComparison.Ordinal) && StackProcess.NetworkOf(p) == network).ToArray();
         Assert.NotEmpty(programs);
         foreach (var status in programs.Select(p => File.ReadAllLines($"/proc/{p}/status")))
         {

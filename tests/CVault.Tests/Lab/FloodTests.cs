@@ -16,7 +16,7 @@ public sealed class FloodTests(Stack stack, ITestOutputHelper output)
         var before = (await LabServer.Vpn1.PeersAsync()).Count;
 
         var start = Stopwatch.GetTimestamp();
-        var answers = await Task.WhenAll(users.SelectMany(user => Enumerable.Range(0, 5).Select(i => user.RegisterDeviceAsync($"Device {i}", "us-east"))));
+        var answers = await Task.WhenAll(users.SelectMany(user => Enumerable.Range(0, 5).Select(i => user.RegisterDevicePatientlyAsync($"Device {i}", "us-east"))));
         output.WriteLine($"200 at once: all answered after {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s, {answers.Count(a => a.Status == HttpStatusCode.Created && a.Text("peer_status") == "live")} of them live");
 
         Assert.All(answers, a => a.Is(HttpStatusCode.Created));
@@ -86,7 +86,7 @@ public sealed class FloodTests(Stack stack, ITestOutputHelper output)
         await ExecuteAsync($"update cvault.addresses set free_from = now() + interval '1 hour' where server_id = '{server}' and device_id is null and number not in (select number from cvault.addresses where server_id = '{server}' and device_id is null and free_from <= now() limit {free})");
         try
         {
-            var answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(i => users[i % 8].RegisterDeviceAsync($"Device {i}", "eu-west")));
+            var answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(i => users[i % 8].RegisterDevicePatientlyAsync($"Device {i}", "eu-west")));
 
             var granted = answers.Where(a => a.Status == HttpStatusCode.Created).ToArray();
             foreach (var refused in answers.Except(granted)) refused.IsProblem(503, "POOL_EXHAUSTED");

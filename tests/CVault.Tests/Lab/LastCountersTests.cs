@@ -13,7 +13,7 @@ public sealed class LastCountersTests(Stack stack)
         await client.ConnectAsync(device.Config);
         Assert.Equal(0, (await client.CurlAsync("/bytes/200000", 10, "-o", "/dev/null")).ExitCode);
 
-        (await user.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + device.Id)).Is(System.Net.HttpStatusCode.OK);
+        await stack.LiveAsync((await user.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + device.Id)).Is(System.Net.HttpStatusCode.OK));
 
         await using var command = stack.Database.CreateCommand("select device_id, tenant_id, rx_bytes, tx_bytes, last_handshake, boot_id <> '' and incarnation <> '' from cvault.peer_last_counters where public_key = $1");
         command.Parameters.Add(new() { Value = device.PublicKey });

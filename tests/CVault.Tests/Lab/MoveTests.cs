@@ -56,7 +56,7 @@ public sealed class MoveTests(Stack stack, ITestOutputHelper output)
         await client.DisconnectAsync();
         await client.ConnectAsync(moved.Text("config"));
         Assert.Equal(LabClient.UplinkOf("eu-west"), await client.IpAsync());
-        await Stack.EventuallyAsync("the old address is given back", TimeSpan.FromSeconds(3), async () => await LeasesAsync(device.Id) is ["eu-west"]);
+        await Stack.EventuallyAsync("the old address is given back", TimeSpan.FromSeconds(10), async () => await LeasesAsync(device.Id) is ["eu-west"]);
         output.WriteLine($"left {await LeftAfterAsync(device.Id):0} ms after the move");
         await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(10), [Acknowledged.Of(moved, device)]);
     }
@@ -79,20 +79,20 @@ public sealed class MoveTests(Stack stack, ITestOutputHelper output)
             // Back to the address that it still has; what it had taken meanwhile is given back, though never live.
             returned = (await ConnectAsync(user, back.Id, "us-east")).Is(HttpStatusCode.OK);
             Assert.Equal(("live", back.AssignedIp, back.Config), (returned.Text("peer_status"), returned.Text("assigned_ip"), returned.Text("config")));
-            await Stack.EventuallyAsync("only the first address is left", TimeSpan.FromSeconds(3), async () => await LeasesAsync(back.Id) is ["us-east"]);
+            await Stack.EventuallyAsync("only the first address is left", TimeSpan.FromSeconds(10), async () => await LeasesAsync(back.Id) is ["us-east"]);
             Assert.Equal(returned.Text("session_id"), (await ConnectAsync(user, back.Id)).Text("session_id"));
 
             (await user.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + revoked.Id)).Is(HttpStatusCode.OK);
             Assert.Empty(await LeasesAsync(revoked.Id));
             keys = (await user.SendAsync(HttpMethod.Post, $"/api/v1/devices/{rotated.Id}/rotate-key")).Is(HttpStatusCode.OK);
             Assert.Equal(["eu-west"], await LeasesAsync(rotated.Id));
-            await Stack.EventuallyAsync("old keys and revoked devices are off the server that answers", TimeSpan.FromSeconds(3), async () =>
+            await Stack.EventuallyAsync("old keys and revoked devices are off the server that answers", TimeSpan.FromSeconds(10), async () =>
                 await LabServer.Vpn1.PeersAsync() is var there && !there.ContainsKey(rotated.PublicKey) && !there.ContainsKey(revoked.PublicKey));
 
             (await stack.AsOperatorAsync(HttpMethod.Delete, "/admin/tenants/" + suspended.Tenant.Id)).Is(HttpStatusCode.OK);
-            await Stack.EventuallyAsync("a suspended tenant's moving device is off", TimeSpan.FromSeconds(3), async () => !await LabServer.Vpn1.HasAsync(asleep.PublicKey));
+            await Stack.EventuallyAsync("a suspended tenant's moving device is off", TimeSpan.FromSeconds(10), async () => !await LabServer.Vpn1.HasAsync(asleep.PublicKey));
             (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + suspended.Tenant.Id, new { status = "active" })).Is(HttpStatusCode.OK);
-            await Stack.EventuallyAsync("and back where it was", TimeSpan.FromSeconds(3), () => LabServer.Vpn1.HasAsync(asleep.PublicKey));
+            await Stack.EventuallyAsync("and back where it was", TimeSpan.FromSeconds(10), () => LabServer.Vpn1.HasAsync(asleep.PublicKey));
             Assert.True(await LabServer.Vpn1.HasAsync(moving.PublicKey));
         }
         finally

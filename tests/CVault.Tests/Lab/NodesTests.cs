@@ -27,7 +27,7 @@ public sealed class NodesTests(Stack stack, ITestOutputHelper output)
                 var start = Stopwatch.GetTimestamp();
                 var answer = (await Node.RegisterDeviceAsync(user, url, name, i % 2 == 0 ? "us-east" : "eu-west")).Is(HttpStatusCode.Created);
                 took.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-                Assert.Equal("live", answer.Text("peer_status"));
+                await stack.LiveAsync(answer);
                 acknowledged.Add(Acknowledged.Of(answer));
             }
 

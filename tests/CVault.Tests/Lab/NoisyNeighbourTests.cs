@@ -31,10 +31,12 @@ public sealed class NoisyNeighbourTests(Stack stack, ITestOutputHelper output)
         var with = await AtHalfAsync(b, nodes, TimeSpan.FromSeconds(119));
         await flood;
 
-        var granted = answers.Where(x => x.Answer.Status == HttpStatusCode.OK).Select(x => x.At).Order().ToArray();
+        // Who could not be counted, since the database was not there for a moment, is let pass and not told what is left (ops/decisions/0016).
+        var granted = answers.Where(x => x.Answer.Status == HttpStatusCode.OK && x.Answer.Headers.ContainsKey("RateLimit-Reset")).ToArray();
         foreach (var refused in answers.Where(x => x.Answer.Status != HttpStatusCode.OK)) refused.Answer.IsProblem(429, "RATE_LIMITED");
         // A window begins with the first call and the next one with the first after its end, which a flood makes at once.
-        var windows = new[] { granted.Count(at => at < granted[0] + 59.5), granted.Count(at => at >= granted[0] + 59.5) };
+        var ends = granted.Select(x => x.At + int.Parse(x.Answer.Headers["RateLimit-Reset"], System.Globalization.CultureInfo.InvariantCulture)).Order().ToArray();
+        var windows = new[] { ends.Count(end => end < ends[0] + 30), ends.Count(end => end >= ends[0] + 30) };
         output.WriteLine($"A asked {answers.Count} times ({answers.Count / 119.0 * 60 / LimitOfA:0} times its limit) and got {windows[0]} and {windows[1]} of {LimitOfA} in two windows");
         output.WriteLine($"B asked {with.Count} times, p95 {without.P95:0.0} ms without the flood, {with.P95:0.0} ms with it ({100 * (with.P95 / without.P95 - 1):+0;-0}%)");
         Assert.All(windows, w => Assert.InRange(w, LimitOfA - 1, LimitOfA + 1));

@@ -42,7 +42,7 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
             noticed = Stopwatch.GetTimestamp();
             await HealthIsAsync("degraded", HttpStatusCode.OK);
             var elsewhere = await TimedAsync(() => user.RegisterDeviceAsync("Anywhere"));
-            Assert.Equal(("live", "eu-west"), (elsewhere.Is(HttpStatusCode.Created).Text("peer_status"), elsewhere.Text("server_region")));
+            Assert.Equal("eu-west", (await stack.LiveAsync(elsewhere.Is(HttpStatusCode.Created))).Text("server_region"));
             (await TimedAsync(() => user.RegisterDeviceAsync("There", "us-east"))).IsProblem(503, "SERVER_UNAVAILABLE");
             while (Stopwatch.GetElapsedTime(noticed) < TimeSpan.FromSeconds(6) || Stopwatch.GetElapsedTime(cut) < Size.Seconds(0, 60)
                 || (Stopwatch.GetElapsedTime(noticed) < TimeSpan.FromSeconds(45) && load.Attempts.Count(a => a.Begun >= noticed) < 1500))
@@ -192,9 +192,9 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
     /// <summary>Whatever the answer is, it comes within 2.5 s.</summary>
     private static async Task<Answer> TimedAsync(Func<Task<Answer>> ask)
     {
-        var start = Stopwatch.GetTimestamp();
+        var time = RunningTime.Start();
         var answer = await ask();
-        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(2.5), $"Answered only after {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s: {(int)answer.Status}");
+        Assert.True(time.Elapsed < TimeSpan.FromSeconds(2.5), $"Answered only after {time.Elapsed.TotalSeconds:0.0} s: {(int)answer.Status}");
         return answer;
     }
 
