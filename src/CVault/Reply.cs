@@ -55,13 +55,15 @@ public sealed record Reply(int Status, object Body) : IResult
 
     private static async Task HearAsync(HttpContext http)
     {
+        var feed = http.RequestServices.GetRequiredService<SecurityFeed>();
         try
         {
-            await http.RequestServices.GetRequiredService<SecurityFeed>().CatchUpAsync(http.RequestAborted);
+            await feed.CatchUpAsync(http.RequestAborted);
         }
         catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException)
         {
             // The change is committed, and this node trusts nothing that it remembers until the database answers again.
+            feed.Doubt();
         }
     }
 

@@ -52,8 +52,8 @@ public sealed class LinkLease(Guid serverId, long epoch, TimeProvider time, long
         table.AddColumn("epoch", "bigint").NotNull();
         table.AddColumn("expires_at", "timestamptz").NotNull();
         table.AddColumn("state", "text").NotNull();
-        // An operator's wish, for whichever node keeps the link.
-        table.AddColumn("resync", "boolean").NotNull().DefaultValueByExpression("false");
+        // An operator's wish, for whichever node keeps the link: when it was last ordered, until a pass has done it.
+        table.AddColumn("resync_ordered", "timestamptz");
         return table;
     }
 
@@ -81,8 +81,8 @@ public sealed class LinkLease(Guid serverId, long epoch, TimeProvider time, long
     }
 
     /// <summary>One statement for all that a node has. Whichever the row does not confirm are lost.</summary>
-    /// <returns>For each that is kept, whether a resync is wished and the version of its server's document.</returns>
-    public static async Task<IReadOnlyDictionary<Guid, (bool Resync, int Version)>> RenewAsync(NpgsqlDataSource database, IReadOnlyCollection<LinkLease> leases, TimeProvider time, CancellationToken cancellation)
+    /// <returns>For each that is kept, when a resync was ordered, where one is, and the version of its server's document.</returns>
+    public static async Task<IReadOnlyDictionary<Guid, (DateTime? Resync, int Version)>> RenewAsync(NpgsqlDataSource database, IReadOnlyCollection<LinkLease> leases, TimeProvider time, CancellationToken cancellation)
     {
         var asked = time.GetTimestamp();
         var epochs = leases.ToDictionary(l => l, l => l.Epoch);
@@ -91,16 +91,16 @@ public sealed class LinkLease(Guid serverId, long epoch, TimeProvider time, long
               update {Links} l set expires_at = clock_timestamp() + $3
               from unnest($1::uuid[], $2::bigint[]) as m (server_id, epoch)
               where l.server_id = m.server_id and l.epoch = m.epoch
-              returning l.server_id, l.resync)
-            select mine.server_id, mine.resync, d.mt_version from mine join {Database.Schema}.mt_doc_server d on d.id = mine.server_id
+              returning l.server_id, l.resync_ordered)
+            select mine.server_id, mine.resync_ordered, d.mt_version from mine join {Database.Schema}.mt_doc_server d on d.id = mine.server_id
             """);
         command.Parameters.Add(new() { Value = epochs.Keys.Select(l => l.ServerId).ToArray() });
         command.Parameters.Add(new() { Value = epochs.Values.ToArray() });
         command.Parameters.Add(new() { Value = Duration });
-        var kept = new Dictionary<Guid, (bool, int)>();
+        var kept = new Dictionary<Guid, (DateTime?, int)>();
         await using (var reader = await command.ExecuteReaderAsync(cancellation))
         {
-            while (await reader.ReadAsync(cancellation)) kept[reader.GetGuid(0)] = (reader.GetBoolean(1), reader.GetInt32(2));
+            while (await reader.ReadAsync(cancellation)) kept[reader.GetGuid(0)] = (reader.IsDBNull(1) ? null : reader.GetDateTime(1), reader.GetInt32(2));
         }
 
         foreach (var lease in leases)
@@ -149,21 +149,21 @@ public sealed class LinkLease(Guid serverId, long epoch, TimeProvider time, long
         await command.ExecuteNonQueryAsync();
     }
 
-    /// <summary>Takes an ordered resync off the row.</summary>
-    /// <returns>Whether there was one.</returns>
-    public async Task<bool> TakeResyncAsync(NpgsqlDataSource database, CancellationToken cancellation)
+    /// <summary>Takes the resync of that order off the row, once a pass has done it: one that is cut short is owed by whoever has the link next. A later order stays.</summary>
+    public async Task ResyncedAsync(NpgsqlDataSource database, DateTime ordered, CancellationToken cancellation)
     {
-        await using var command = database.CreateCommand($"update {Links} set resync = false where server_id = $1 and epoch = $2 and resync");
+        await using var command = database.CreateCommand($"update {Links} set resync_ordered = null where server_id = $1 and epoch = $2 and resync_ordered = $3");
         command.Parameters.Add(new() { Value = ServerId });
         command.Parameters.Add(new() { Value = Epoch });
-        return await command.ExecuteNonQueryAsync(cancellation) == 1;
+        command.Parameters.Add(new() { Value = ordered });
+        await command.ExecuteNonQueryAsync(cancellation);
     }
 
     /// <summary>Orders a full pass that may remove however many peers are unknown.</summary>
     /// <returns>False: there is no such server, or it never had a link.</returns>
     public static async Task<bool> OrderResyncAsync(NpgsqlDataSource database, Guid serverId, CancellationToken cancellation)
     {
-        await using var command = database.CreateCommand($"update {Links} set resync = true where server_id = $1");
+        await using var command = database.CreateCommand($"update {Links} set resync_ordered = clock_timestamp() where server_id = $1");
         command.Parameters.Add(new() { Value = serverId });
         return await command.ExecuteNonQueryAsync(cancellation) == 1;
     }

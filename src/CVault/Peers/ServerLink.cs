@@ -33,7 +33,9 @@ public sealed class ServerLink(
     private readonly Signal wake = new();
     private long lastExchange;
     private bool passDue, removalsStopped;
-    private volatile bool resyncOrdered;
+
+    /// <summary>When the resync was ordered that the row last told of, and the one that was last done, in ticks.</summary>
+    private long resyncOrdered, resyncDone;
 
     /// <summary>Rows that the server refused: not offered again before the next pass, or before they change.</summary>
     private readonly HashSet<(string PublicKey, long Revision)> refused = [];
@@ -48,10 +50,10 @@ public sealed class ServerLink(
     /// <summary>Something about the server's peers may have changed.</summary>
     public void Wake() => wake.Give();
 
-    /// <summary>The row says that an operator wants a full pass.</summary>
-    public void ResyncOrdered()
+    /// <summary>The row says that an operator wants a full pass, and since when.</summary>
+    public void ResyncOrdered(DateTime ordered)
     {
-        resyncOrdered = true;
+        Volatile.Write(ref resyncOrdered, ordered.Ticks);
         Wake();
     }
 
@@ -134,12 +136,14 @@ public sealed class ServerLink(
                     // What became pending during the batch goes out as the next one, at once.
                 }
 
-                var meant = resyncOrdered && await lease.TakeResyncAsync(database, cancellation);
-                resyncOrdered = false;
+                var ordered = Volatile.Read(ref resyncOrdered);
+                var meant = ordered != resyncDone;
                 if (meant || passDue || time.GetUtcNow() >= nextPass)
                 {
                     passDue = false;
                     await PassAsync(connection, meant, cancellation);
+                    if (meant) await lease.ResyncedAsync(database, new DateTime(ordered, DateTimeKind.Utc), cancellation);
+                    resyncDone = ordered;
                     nextPass = time.GetUtcNow() + rules.Interval;
                 }
                 else if (time.GetElapsedTime(lastExchange) > Probe)

@@ -86,7 +86,7 @@ public sealed class ServerLinks(
         var kept = await LinkLease.RenewAsync(database, [.. links.Values.Select(l => l.Lease)], time, cancellation);
         foreach (var (serverId, (resync, version)) in kept)
         {
-            if (resync) Of(serverId)?.ResyncOrdered();
+            if (resync is { } ordered) Of(serverId)?.ResyncOrdered(ordered);
             if (versions.TryGetValue(serverId, out var known) && known == version) continue;
             await using var session = store.QuerySession();
             if (await session.LoadAsync<Server>(serverId, cancellation) is { } server && Of(serverId) is { } link)

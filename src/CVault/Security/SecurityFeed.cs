@@ -71,6 +71,9 @@ public sealed class SecurityFeed(NpgsqlDataSource database, SigningKeys keys, Ti
     public ValueTask EnsureFreshAsync(CancellationToken cancellation) =>
         readAt is { } at && time.GetElapsedTime(at) < Freshness ? ValueTask.CompletedTask : new ValueTask(CatchUpAsync(cancellation));
 
+    /// <summary>Something changed that could not be read: nothing is believed until a reading succeeds.</summary>
+    public void Doubt() => readAt = null;
+
     /// <summary>Reads now: whoever changed a credential finds it changed with the answer, on the node that answers.</summary>
     public async Task CatchUpAsync(CancellationToken cancellation)
     {
