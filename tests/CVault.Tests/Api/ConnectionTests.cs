@@ -133,7 +133,7 @@ public sealed class ConnectionTests(Stack stack)
         Assert.Equal(moved.Text("assigned_ip"), (await user.SendAsync(HttpMethod.Get, "/api/v1/devices/" + device.Id)).Text("assigned_ip"));
         await OnlyLeaseIsInAsync("eu-west", device.Id);
         if (!Stack.HasLab) return;
-        await Stack.EventuallyAsync("the old server has lost the peer", TimeSpan.FromSeconds(2), async () => !(await Stack.PeersAsync("vpn1")).ContainsKey(device.PublicKey));
+        await Stack.EventuallyAsync("the old server has lost the peer", TimeSpan.FromSeconds(30), async () => !(await Stack.PeersAsync("vpn1")).ContainsKey(device.PublicKey));
         Assert.StartsWith(moved.Text("assigned_ip") + "/32", (await Stack.PeersAsync("vpn2"))[device.PublicKey], StringComparison.Ordinal);
     }
 
@@ -158,9 +158,10 @@ public sealed class ConnectionTests(Stack stack)
             await OnlyLeaseIsInAsync("us-east", device.Id);
             if (!Stack.HasLab) return;
             Assert.StartsWith(back.Text("assigned_ip") + "/32", (await Stack.PeersAsync("vpn1")).GetValueOrDefault(device.PublicKey, "no peer of the device, although the answer was live"), StringComparison.Ordinal);
-            await Stack.EventuallyAsync("the other server has lost the peer", TimeSpan.FromSeconds(2), async () => !(await Stack.PeersAsync("vpn2")).ContainsKey(device.PublicKey));
+            await Stack.EventuallyAsync("the other server has lost the peer", TimeSpan.FromSeconds(30), async () => !(await Stack.PeersAsync("vpn2")).ContainsKey(device.PublicKey));
         }));
-        Assert.All(await others, a => Assert.Equal(HttpStatusCode.Created, a.Status));
+        // Who waited too long for a connection is told so; they are here as load.
+        Assert.All(await others, a => Assert.True(a.Status == HttpStatusCode.Created || a.Code is "SERVICE_UNAVAILABLE" or "SERVER_UNAVAILABLE", $"{a.Status} {a.Body}"));
     }
 
     [Fact]
@@ -180,7 +181,7 @@ public sealed class ConnectionTests(Stack stack)
         var (user, device) = await NewDeviceAsync();
         await ConnectAsync(user, device.Id);
         (await user.SendAsync(HttpMethod.Delete, "/api/v1/devices/" + device.Id)).Is(HttpStatusCode.OK);
-        await Stack.EventuallyAsync("the session of a removed device has ended", TimeSpan.FromSeconds(3),
+        await Stack.EventuallyAsync("the session of a removed device has ended", TimeSpan.FromSeconds(30),
             async () => (await user.SendAsync(HttpMethod.Get, Status)).Text("status") == "disconnected");
         Assert.Empty(await LeasesAsync(device.Id));
     }
@@ -223,7 +224,7 @@ public sealed class ConnectionTests(Stack stack)
         user.SendAsync(HttpMethod.Post, Connect, new { device_id = deviceId, server_region = region });
 
     /// <summary>The new peer being live, the address at the other server goes.</summary>
-    private Task OnlyLeaseIsInAsync(string region, string deviceId) => Stack.EventuallyAsync($"the device's only address is in {region}", TimeSpan.FromSeconds(3), async () => await LeasesAsync(deviceId) is [var only] && only == region);
+    private Task OnlyLeaseIsInAsync(string region, string deviceId) => Stack.EventuallyAsync($"the device's only address is in {region}", TimeSpan.FromSeconds(30), async () => await LeasesAsync(deviceId) is [var only] && only == region);
 
     /// <summary>The regions in which the device holds an address.</summary>
     private async Task<string[]> LeasesAsync(string deviceId)

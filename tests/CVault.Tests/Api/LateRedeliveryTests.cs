@@ -27,6 +27,10 @@ public sealed class LateRedeliveryTests(Stack stack)
 
         string[] kinds = ["SessionOver", "DeviceGone", "UserGone", "PasswordForgotten"];
         foreach (var kind in kinds) await Stack.EventuallyAsync($"{kind} is handled", TimeSpan.FromSeconds(30), async () => await HandledAsync(kind, tenant) > 0);
+        await Stack.EventuallyAsync("nothing of it is under way", TimeSpan.FromSeconds(30), async () =>
+            await CountAsync($"select count(*) from cvault.data_keys where user_id = '{leaves.Id}' and $1 <> ''", tenant) == 0
+            && await CountAsync("select count(*) from cvault.peers where tenant_id = $1 and not wanted", tenant) == 0
+            && await CountAsync("select count(*) from cvault.wolverine_incoming_envelopes where status <> 'Handled' and $1 <> ''", tenant) == 0);
         await Task.Delay(TimeSpan.FromSeconds(3));
         var before = await EffectsAsync(tenant, stays);
 

@@ -13,16 +13,18 @@ public sealed class LimitTests(Stack stack, ITestOutputHelper output)
     [Fact]
     public async Task every_answer_to_a_tenant_says_what_is_left_of_its_limit()
     {
-        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 50 });
-        var user = await tenant.NewUserAsync();
-        var answers = new[]
+        var (_, answers) = await CountedAsync(50, async tenant =>
         {
-            await tenant.SendAsync(HttpMethod.Get, Servers),
-            await user.SendAsync(HttpMethod.Get, "/api/v1/devices"),
-            await user.SendAsync(HttpMethod.Get, "/api/v1/devices/" + Guid.NewGuid()),
-            await user.SendAsync(HttpMethod.Post, "/api/v1/devices", "no JSON"),
-            await stack.SendAsync(HttpMethod.Get, "/api/v1/vpn/status", headers: ("Authorization", "Bearer " + user.AccessToken)),
-        };
+            var user = await tenant.NewUserAsync();
+            return
+            [
+                await tenant.SendAsync(HttpMethod.Get, Servers),
+                await user.SendAsync(HttpMethod.Get, "/api/v1/devices"),
+                await user.SendAsync(HttpMethod.Get, "/api/v1/devices/" + Guid.NewGuid()),
+                await user.SendAsync(HttpMethod.Post, "/api/v1/devices", "no JSON"),
+                await stack.SendAsync(HttpMethod.Get, "/api/v1/vpn/status", headers: ("Authorization", "Bearer " + user.AccessToken)),
+            ];
+        });
         Assert.Equal([200, 200, 404, 400, 200], answers.Select(a => (int)a.Status));
         for (var i = 0; i < answers.Length; i++)
         {
@@ -43,9 +45,13 @@ public sealed class LimitTests(Stack stack, ITestOutputHelper output)
     [Fact]
     public async Task of_a_hundred_calls_at_once_as_many_pass_as_the_limit_says_and_the_others_change_nothing()
     {
-        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 40, max_devices_per_user = 1000 });
-        var user = await tenant.NewUserAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => user.RegisterDeviceAsync($"Device {i}")));
+        TestUser user = null!;
+        var (tenant, answers) = await CountedAsync(40, async tenant =>
+        {
+            (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { max_devices_per_user = 1000 })).Is(HttpStatusCode.OK);
+            user = await tenant.NewUserAsync();
+            return await Task.WhenAll(Enumerable.Range(0, 100).Select(i => user.RegisterDeviceAsync($"Device {i}")));
+        });
         foreach (var refused in answers.Where(a => a.Status != HttpStatusCode.Created))
         {
             refused.IsProblem(429, "RATE_LIMITED");
@@ -64,16 +70,15 @@ public sealed class LimitTests(Stack stack, ITestOutputHelper output)
     [Fact]
     public async Task a_tenant_with_a_limit_of_none_is_refused_everything()
     {
-        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 0 });
-        (await tenant.SendAsync(HttpMethod.Get, Servers)).IsProblem(429, "RATE_LIMITED");
+        var (tenant, answers) = await CountedAsync(0, async tenant => [await tenant.SendAsync(HttpMethod.Get, Servers)]);
+        answers.Single().IsProblem(429, "RATE_LIMITED");
         (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + tenant.Id)).Is(HttpStatusCode.OK);
     }
 
     [Fact]
     public async Task without_a_limit_of_its_own_a_tenant_has_a_hundred_a_minute()
     {
-        var tenant = await stack.NewTenantAsync(new { requests_per_minute = (int?)null });
-        var answers = await Task.WhenAll(Enumerable.Range(0, 130).Select(_ => tenant.SendAsync(HttpMethod.Get, Servers)));
+        var (_, answers) = await CountedAsync(null, tenant => Task.WhenAll(Enumerable.Range(0, 130).Select(_ => tenant.SendAsync(HttpMethod.Get, Servers))));
         Assert.Equal((100, 30), (answers.Count(a => a.Status == HttpStatusCode.OK), answers.Count(a => a.Code == "RATE_LIMITED")));
     }
 
@@ -81,14 +86,16 @@ public sealed class LimitTests(Stack stack, ITestOutputHelper output)
     [Fact]
     public async Task a_large_limit_is_granted_to_the_last_one_too()
     {
-        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 3007 });
-        var start = Stopwatch.GetTimestamp();
-        var granted = 0;
-        await Parallel.ForEachAsync(Enumerable.Range(0, 3400), new ParallelOptions { MaxDegreeOfParallelism = 32 }, async (_, _) =>
+        var took = TimeSpan.Zero;
+        var (_, answers) = await CountedAsync(3007, async tenant =>
         {
-            if ((await tenant.SendAsync(HttpMethod.Get, Servers)).Status == HttpStatusCode.OK) Interlocked.Increment(ref granted);
+            var start = Stopwatch.GetTimestamp();
+            var some = new System.Collections.Concurrent.ConcurrentBag<Answer>();
+            await Parallel.ForEachAsync(Enumerable.Range(0, 3400), new ParallelOptions { MaxDegreeOfParallelism = 32 }, async (_, _) => some.Add(await tenant.SendAsync(HttpMethod.Get, Servers)));
+            took = Stopwatch.GetElapsedTime(start);
+            return [.. some];
         });
-        var took = Stopwatch.GetElapsedTime(start);
+        var granted = answers.Count(a => a.Status == HttpStatusCode.OK);
         output.WriteLine($"{granted} of 3007 in {took.TotalSeconds:0.0} s");
         Assert.SkipWhen(took > TimeSpan.FromSeconds(55), "This machine is too slow for 3,400 calls in one window.");
         Assert.Equal(3007, granted);
@@ -161,8 +168,9 @@ public sealed class LimitTests(Stack stack, ITestOutputHelper output)
     public async Task a_thousand_that_take_at_once_over_many_connections_get_exactly_the_limit()
     {
         var subject = "test:" + Guid.NewGuid();
-        var taken = await Task.WhenAll(Enumerable.Range(0, 1000).Select(_ => TakeAsync(subject, 1, 137, 20, 60)));
-        Assert.Equal(137, taken.Sum(t => t.Granted));
+        var granted = 0L;
+        await Parallel.ForEachAsync(Enumerable.Range(0, 1000), new ParallelOptions { MaxDegreeOfParallelism = 40 }, async (_, _) => Interlocked.Add(ref granted, (await TakeAsync(subject, 1, 137, 20, 60)).Granted));
+        Assert.Equal(137, granted);
     }
 
     /// <summary>Row 31 of the plan, on one account: a thousand tries at once, of which none may be more than the twentieth to be looked at.</summary>
@@ -175,7 +183,7 @@ public sealed class LimitTests(Stack stack, ITestOutputHelper output)
         var email = known ? (await tenant.NewUserAsync()).Email : $"nobody-{Guid.NewGuid():N}@example.com";
         var answers = await Task.WhenAll(Enumerable.Range(0, 1000).Select(i => tenant.SendAsync(HttpMethod.Post, Login, new { email = i % 2 == 0 ? email : email.ToUpperInvariant(), password = "wrong password " + i })));
         output.WriteLine(string.Join(", ", answers.GroupBy(a => (int)a.Status).Select(g => $"{g.Count()} answered {g.Key}")));
-        Assert.Equal(20, answers.Count(a => a.Code == "INVALID_CREDENTIALS"));
+        Assert.Equal(20, answers.Count(WasLookedAt));
         foreach (var refused in answers.Where(a => a.Code != "INVALID_CREDENTIALS")) refused.IsProblem(429, "RATE_LIMITED");
 
         var right = await tenant.SendAsync(HttpMethod.Post, Login, new { email, password = Scenarios.Password });
@@ -252,7 +260,7 @@ public sealed class LimitTests(Stack stack, ITestOutputHelper output)
 
         var windows = 1 + (int)(Stopwatch.GetElapsedTime(start).TotalSeconds / 60);
         output.WriteLine($"of {guesses} in {Stopwatch.GetElapsedTime(start).TotalSeconds:0} s: " + string.Join(", ", answers.GroupBy(a => (int)a.Status).Select(g => $"{g.Count()} answered {g.Key}")));
-        Assert.InRange(answers.Count(a => a.Code == "INVALID_CREDENTIALS"), 50, 50 * windows);
+        Assert.InRange(answers.Count(WasLookedAt), 50, 50 * windows);
         foreach (var refused in answers.Where(a => a.Code != "INVALID_CREDENTIALS")) refused.IsProblem(429, "RATE_LIMITED");
     }
 
@@ -323,18 +331,43 @@ public sealed class LimitTests(Stack stack, ITestOutputHelper output)
     [Fact]
     public async Task calls_are_counted_by_month_and_key_and_refused_ones_are_not()
     {
-        var tenant = await stack.NewTenantAsync(new { requests_per_minute = 12 });
-        var user = await tenant.NewUserAsync();
-        for (var i = 0; i < 4; i++) await user.SendAsync(HttpMethod.Get, "/api/v1/devices");
-        for (var i = 0; i < 3; i++) await tenant.SendAsync(HttpMethod.Get, Servers);
-        for (var i = 0; i < 9; i++) await stack.SendAsync(HttpMethod.Get, "/api/v1/vpn/status", headers: ("Authorization", "Bearer " + user.AccessToken));
+        var (tenant, _) = await CountedAsync(12, async tenant =>
+        {
+            var user = await tenant.NewUserAsync();
+            var answers = new List<Answer>();
+            for (var i = 0; i < 4; i++) answers.Add(await user.SendAsync(HttpMethod.Get, "/api/v1/devices"));
+            for (var i = 0; i < 3; i++) answers.Add(await tenant.SendAsync(HttpMethod.Get, Servers));
+            for (var i = 0; i < 9; i++) answers.Add(await stack.SendAsync(HttpMethod.Get, "/api/v1/vpn/status", headers: ("Authorization", "Bearer " + user.AccessToken)));
+            return [.. answers];
+        });
         await Stack.EventuallyAsync("12 calls are counted", TimeSpan.FromSeconds(15), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/tenants/" + tenant.Id)).Text("api_calls_this_month") == "12");
-        Assert.Equal(4L, await ScalarAsync($"select calls from cvault.api_calls where tenant_id = $1 and key_id = '{tenant.ApiKey}'", tenant.Id));
-        Assert.Equal(4L, await ScalarAsync($"select calls from cvault.api_calls where tenant_id = $1 and key_id = '{tenant.PublishableKey}'", tenant.Id));
-        Assert.Equal(4L, await ScalarAsync("select calls from cvault.api_calls where tenant_id = $1 and key_id = ''", tenant.Id));
+        Assert.Equal(4L, await ScalarAsync($"select sum(calls)::bigint from cvault.api_calls where tenant_id = $1 and key_id = '{tenant.ApiKey}'", tenant.Id));
+        Assert.Equal(4L, await ScalarAsync($"select sum(calls)::bigint from cvault.api_calls where tenant_id = $1 and key_id = '{tenant.PublishableKey}'", tenant.Id));
+        Assert.Equal(4L, await ScalarAsync("select sum(calls)::bigint from cvault.api_calls where tenant_id = $1 and key_id = ''", tenant.Id));
     }
 
-    private static string SomeAddress() => $"198.18.{RandomNumberGenerator.GetInt32(256)}.{RandomNumberGenerator.GetInt32(256)}";
+    /// <summary>Never the same twice: from where the random one of this run begins.</summary>
+    private static string SomeAddress() => (ushort)Interlocked.Increment(ref addresses) is var next ? $"198.18.{next >> 8}.{next & 255}" : "";
+
+    private static int addresses = RandomNumberGenerator.GetInt32(65536);
+
+    /// <summary>Of who waits too long for a core, that is said in a second or two; of a limit, when there is more.</summary>
+    private static bool WasLookedAt(Answer answer) => answer.Code == "INVALID_CREDENTIALS" || answer.Headers.GetValueOrDefault("Retry-After") == "2";
+
+    /// <summary>
+    /// What a tenant with that limit was answered, once all of it was counted: where the database does not answer for a
+    /// second, calls pass and are told of no limit (ops/decisions/0016), and the test begins anew with another tenant.
+    /// </summary>
+    private async Task<(TestTenant Tenant, Answer[] Answers)> CountedAsync(int? limit, Func<TestTenant, Task<Answer[]>> ask)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            var tenant = await stack.NewTenantAsync(new { requests_per_minute = limit });
+            var answers = await ask(tenant);
+            if (answers.All(a => a.Headers.ContainsKey("RateLimit")) || tries == 5) return (tenant, answers);
+            output.WriteLine($"{answers.Count(a => !a.Headers.ContainsKey("RateLimit"))} of {answers.Length} calls were not counted");
+        }
+    }
 
     private static Task<Answer> LoginAsync(TestUser user, string password) => user.Tenant.SendAsync(HttpMethod.Post, Login, new { email = user.Email, password });
 

@@ -76,6 +76,8 @@ public sealed class RebuildTests(Stack stack) : IAsyncDisposable
         Assert.True(answers > 10, "Hardly a request was made meanwhile.");
         await Stack.EventuallyAsync("all is in", TimeSpan.FromSeconds(20), async () => await UsageAsync(tenant) == (sent, sent));
 
+        await Stack.EventuallyAsync("the rebuilt one too", TimeSpan.FromSeconds(20), async () =>
+            await CountAsync($"select count(*) from cvault.read_models where name = '{name}' and position >= (select max(seq_id) from cvault.mt_events where tenant_id = '{tenant.Id}')") == 1);
         // Row by row, after one more with nothing going on.
         var of = name == "load" ? $"server_id = '{server}'" : $"tenant_id = '{tenant.Id}'";
         var live = await RowsAsync(name, of);

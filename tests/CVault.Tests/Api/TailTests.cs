@@ -78,14 +78,14 @@ public sealed class TailTests(Stack stack) : IAsyncDisposable
         await Task.Delay(1500);
         Assert.Empty(await SeenAsync(model));
         await transaction.CommitAsync();
-        await Stack.EventuallyAsync("both are applied", TimeSpan.FromSeconds(5), async () => (await SeenAsync(model)).Count == 2);
+        await Stack.EventuallyAsync("both are applied", TimeSpan.FromSeconds(20), async () => (await SeenAsync(model)).Count == 2);
         Assert.Equal([first, second], await SeenAsync(model));
 
         transaction = await slow.BeginTransactionAsync();
         await AppendAsync(slow);
         var third = await AppendAsync();
         await transaction.RollbackAsync();
-        await Stack.EventuallyAsync("the gap is passed", TimeSpan.FromSeconds(5), async () => (await SeenAsync(model)).Contains(third));
+        await Stack.EventuallyAsync("the gap is passed", TimeSpan.FromSeconds(20), async () => (await SeenAsync(model)).Contains(third));
         Assert.Equal([first, second, third], await SeenAsync(model));
     }
 

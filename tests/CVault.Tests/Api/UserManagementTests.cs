@@ -56,10 +56,10 @@ public sealed class UserManagementTests(Stack stack)
         (await tenant.SendAsync(HttpMethod.Delete, "/api/v1/users/" + user.Id)).IsProblem(404, "NOT_FOUND");
         Assert.Empty((await tenant.SendAsync(HttpMethod.Get, "/api/v1/users")).Json["users"]!.AsArray());
 
-        await Stack.EventuallyAsync("the peers are gone from their servers and the data key from its table", TimeSpan.FromSeconds(20), async () =>
-            await CountAsync("cvault.data_keys", user) == 0 && await CountAsync("cvault.peers", user) == 0);
+        await Stack.EventuallyAsync("the peers are gone from their servers, the data key from its table, and the session is over", TimeSpan.FromSeconds(20), async () =>
+            await CountAsync("cvault.data_keys", user) == 0 && await CountAsync("cvault.peers", user) == 0
+            && await CountAsync("cvault.mt_doc_session", user, "data ->> 'liveDevice' is not null and (data ->> 'userId')::uuid = $1") == 0);
         Assert.Equal(0L, await CountAsync("cvault.mt_doc_device", user, "data ->> 'status' = 'Active' and (data ->> 'userId')::uuid = $1"));
-        Assert.Equal(0L, await CountAsync("cvault.mt_doc_session", user, "data ->> 'liveDevice' is not null and (data ->> 'userId')::uuid = $1"));
         foreach (var table in new[] { "mt_doc_usercredentials" }) Assert.Equal(0L, await CountAsync("cvault." + table, user, "id = $1"));
         Assert.Equal(0L, await CountAsync("cvault.refresh_tokens", user));
         // The place is free, and so is the email.
