@@ -30,7 +30,7 @@ public sealed class MoveTests(Stack stack, ITestOutputHelper output)
             Assert.Equal(moved.Text("assigned_ip"), (await user.SendAsync(HttpMethod.Get, "/api/v1/devices/" + device.Id)).Text("assigned_ip"));
             StackProcess.Kill(StackProcess.Api);
             await Task.Delay(1000);
-            Assert.Equal(LabClient.UplinkOf("us-east"), await client.IpAsync(3));
+            Assert.Equal(LabClient.UplinkOf("us-east"), await client.IpAsync());
             Assert.True(await LabServer.Vpn1.HasAsync(device.PublicKey), "The old peer went before the new one was there.");
             Assert.False(await LabServer.Vpn2.HasAsync(device.PublicKey), "The server was not cut off, so nothing was tried.");
             Assert.Equal(["us-east", "eu-west"], (await LeasesAsync(device.Id)).OrderDescending());

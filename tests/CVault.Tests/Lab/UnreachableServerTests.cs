@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Text.RegularExpressions;
 
 namespace CVault.Tests.Lab;
 
@@ -13,7 +14,8 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
     /// <summary>
     /// Row 15 of the plan: one server's management cut both ways, under load, until 1,500 answers after that was noticed (or
     /// 45 s) and at full size for 60 s at least. From when it is noticed nobody waits for that server: 99 of 100 registrations
-    /// are answered within a second. Of so many, since all eight clients wait when the machine stands still once.
+    /// are answered within a second. Of so many, since all eight clients wait when the machine stands still once, and once more
+    /// if that cost the node its lease of the other server; of fewer, 16 may be late.
     /// </summary>
     [Fact]
     public async Task a_server_cut_off_leaves_changes_pending_gets_no_new_devices_and_catches_up_by_itself()
@@ -69,7 +71,7 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
         var (before, after) = (load.Attempts.Where(a => a.Within(cut, noticed)).ToArray(), load.Attempts.Where(a => a.Within(noticed, healed)).ToArray());
         output.WriteLine($"noticed {Stopwatch.GetElapsedTime(cut, noticed).TotalSeconds:0.0} s after the cut: until then {before.Length} answers, p99 {Load.P99(before).TotalMilliseconds:0} ms; after it {after.Length} answers, p99 {Load.P99(after).TotalMilliseconds:0} ms, the last {after.Max(a => a.Took).TotalMilliseconds:0} ms, {after.Count(a => a.Took > TimeSpan.FromSeconds(1))} over a second; {load}");
         Assert.True(after.Length >= 100 && after.All(a => a.Outcome == Outcome.Ok), $"Of {after.Length} requests some were not answered 201.");
-        Assert.InRange(Load.P99(after), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        Assert.InRange(after.Count(a => a.Took > TimeSpan.FromSeconds(1)), 0, Math.Max(after.Length / 100, 2 * Load.Clients));
         load.IsConsistent();
         await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(5), [Acknowledged.Of(pending), .. load.Acknowledged]);
     }
@@ -120,8 +122,9 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
             StackProcess.Kill(StackProcess.Api);
             await StackProcess.SignalAsync(StackProcess.Postgres, "QUIT");
             var (seconds, down) = (Size.Of(15, 600), Stopwatch.GetTimestamp());
-            var pings = west.RunAsync("ping", "-q", "-i", "0.2", "-c", $"{seconds * 5}", "-W", "2", LabClient.Internet);
-            Assert.Equal("198.51.100.12", await west.IpAsync(3));
+            // And four seconds longer than must be answered: after its last word ping waits 0.2 s for late answers.
+            var pings = west.RunAsync("ping", "-n", "-i", "0.2", "-c", $"{seconds * 5 + 20}", LabClient.Internet);
+            Assert.Equal("198.51.100.12", await west.IpAsync());
 
             await LabServer.Vpn1.RebootAsync();
 
@@ -134,7 +137,7 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
             output.WriteLine($"tunnel back {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s after the reboot");
             var said = (await pings).Text;
             output.WriteLine($"without the control plane for {Stopwatch.GetElapsedTime(down).TotalSeconds:0} s: {said.Split('\n').Single(l => l.Contains("packets transmitted", StringComparison.Ordinal))}");
-            Assert.Contains($"{seconds * 5} packets transmitted, {seconds * 5} received", said, StringComparison.Ordinal);
+            Assert.Empty(Enumerable.Range(1, seconds * 5).Except(Regex.Matches(said, @"bytes from \S+ icmp_seq=(\d+) ").Select(m => int.Parse(m.Groups[1].Value))));
         }
         finally
         {
@@ -142,7 +145,7 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
             stack.Database.Clear(); // of connections to the database that was
         }
 
-        Assert.Equal(("198.51.100.11", "198.51.100.12"), (await east.IpAsync(3), await west.IpAsync(3)));
+        Assert.Equal(("198.51.100.11", "198.51.100.12"), (await east.IpAsync(), await west.IpAsync()));
         await new Oracle(stack).AgreesAsync(TimeSpan.FromSeconds(5), []);
     }
 
