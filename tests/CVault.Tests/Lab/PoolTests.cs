@@ -61,7 +61,8 @@ public sealed class PoolTests(Stack stack, ITestOutputHelper output)
             slow.IsProblem(503, "SERVER_UNAVAILABLE");
             Assert.True(int.Parse(slow.Headers["Retry-After"]) > 0);
             var waiting = user.RegisterDeviceAsync("Waits", region);
-            await Task.Delay(500);
+            // Until somebody waits for this very transaction; then at once, since nobody waits for more than 2 s.
+            await using (var waited = new NpgsqlCommand("do $$ begin while not exists (select from pg_locks where transactionid = pg_current_xact_id()::xid and not granted) loop perform pg_sleep(0.01); end loop; end $$", connection, transaction)) await waited.ExecuteNonQueryAsync();
             await transaction.RollbackAsync();
             answer = await waiting;
         }
@@ -131,7 +132,7 @@ public sealed class PoolTests(Stack stack, ITestOutputHelper output)
         {
             name = $"{region}-{name}", region, endpoint_host = "203.0.113.9", transport = "simulated", address_pool = $"10.80.0.0/{prefix}", capacity,
         })).Is(HttpStatusCode.Created).Text("id");
-        await Stack.EventuallyAsync("the new server answers", TimeSpan.FromSeconds(5), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers/" + id)).Text("status") == "active");
+        await Stack.EventuallyAsync("the new server answers", TimeSpan.FromSeconds(30), async () => (await stack.AsOperatorAsync(HttpMethod.Get, "/admin/servers/" + id)).Text("status") == "active");
         return id;
     }
 

@@ -136,7 +136,7 @@ public sealed class ServerLifeTests(Stack stack, ITestOutputHelper output)
     private async Task<string> NewServerAsync(string name, int capacity)
     {
         var id = (await RegisterAsync(name, capacity)).Is(HttpStatusCode.Created).Text("id");
-        await Stack.EventuallyAsync("the new server answers", TimeSpan.FromSeconds(5), async () => (await ViewAsync(id)).Text("status") == "active");
+        await Stack.EventuallyAsync("the new server answers", TimeSpan.FromSeconds(30), async () => (await ViewAsync(id)).Text("status") == "active");
         return id;
     }
 
@@ -154,7 +154,7 @@ public sealed class ServerLifeTests(Stack stack, ITestOutputHelper output)
 
     private async Task RetireAsync(string server)
     {
-        await Stack.EventuallyAsync("the empty server is retired", TimeSpan.FromSeconds(5), async () => (await PostAsync(server, "retire")).Status == HttpStatusCode.OK);
+        await Stack.EventuallyAsync("the empty server is retired", TimeSpan.FromSeconds(30), async () => (await PostAsync(server, "retire")).Status == HttpStatusCode.OK);
         Assert.Equal(("retired", "0"), ((await ViewAsync(server)).Text("status"), (await ViewAsync(server)).Text("devices")));
     }
 
