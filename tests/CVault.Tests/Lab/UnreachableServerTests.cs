@@ -192,12 +192,12 @@ public sealed class UnreachableServerTests(Stack stack, ITestOutputHelper output
         return (long)(await command.ExecuteScalarAsync())!;
     }
 
-    /// <summary>Whatever the answer is, it comes within 2.5 s.</summary>
+    /// <summary>Whatever the answer is, it comes within 4 s: nobody sits out the ten of an exchange that is lost.</summary>
     private static async Task<Answer> TimedAsync(Func<Task<Answer>> ask)
     {
         var time = RunningTime.Start();
         var answer = await ask();
-        Assert.True(time.Elapsed < TimeSpan.FromSeconds(2.5), $"Answered only after {time.Elapsed.TotalSeconds:0.0} s: {(int)answer.Status}");
+        Assert.True(time.Elapsed < TimeSpan.FromSeconds(4), $"Answered only after {time.Elapsed.TotalSeconds:0.0} s: {(int)answer.Status}");
         return answer;
     }
 
