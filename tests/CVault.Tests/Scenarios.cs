@@ -45,6 +45,14 @@ public static class Scenarios
 
     public static string NewAddress() => $"member-{Guid.NewGuid():N}@example.com";
 
+    /// <summary>What /health tells. It answers 503 when PostgreSQL takes longer than its patience, as it may on a busy machine: asked again then.</summary>
+    public static async Task<Answer> HealthAsync(this Stack stack)
+    {
+        Answer? health = null;
+        await Stack.EventuallyAsync("/health answers 200", TimeSpan.FromSeconds(30), async () => (health = await stack.SendAsync(HttpMethod.Get, "/health")).Status == HttpStatusCode.OK);
+        return health!;
+    }
+
     public static Task<Answer> AsOperatorAsync(this Stack stack, HttpMethod method, string path, object? body = null, string? idempotencyKey = null) =>
         stack.SendAsync(method, path, body, idempotencyKey, ("Authorization", "Bearer " + Stack.OperatorToken));
 

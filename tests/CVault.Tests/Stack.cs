@@ -17,14 +17,16 @@ public sealed class Stack : IAsyncDisposable
     {
         Http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 256, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(60) };
         // By a name of its own: a test that ends the application's connections must not end the tests'.
-        database = new Lazy<NpgsqlDataSource>(() => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(
-            CVault.Database.ConnectionString(File.ReadAllText(Path.Combine(StateDir, "secrets", "database-url")).Trim())) { ApplicationName = "cvault-tests" }));
+        database = new Lazy<NpgsqlDataSource>(() => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ConnectionString) { ApplicationName = "cvault-tests" }));
     }
 
     public HttpClient Http { get; }
 
     /// <summary>The application's own database, for what only rows can tell.</summary>
     public NpgsqlDataSource Database => database.Value;
+
+    /// <summary>The way to it, by which the API goes, too: with the password.</summary>
+    public static string ConnectionString => CVault.Database.ConnectionString(File.ReadAllText(Path.Combine(StateDir, "secrets", "database-url")).Trim());
 
     public static Uri Url => new(Environment("CVAULT_URL"));
     public static string OperatorToken => Environment("CVAULT_OPERATOR_TOKEN");

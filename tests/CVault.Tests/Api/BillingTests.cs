@@ -97,8 +97,15 @@ public sealed class BillingTests(Stack stack) : IAsyncDisposable
         Assert.Contains(",-5.16,EUR\r\n", csv.Body, StringComparison.Ordinal);
 
         var pdf = await FormAsync("application/pdf");
-        if (pdf.Status == HttpStatusCode.OK) Assert.Equal("%PDF-1.7"u8.ToArray(), pdf.Bytes[..8]);
-        else pdf.IsProblem(503, "PDF_UNAVAILABLE");
+        if (pdf.Status == HttpStatusCode.OK)
+        {
+            Assert.Equal("%PDF-1.7"u8.ToArray(), pdf.Bytes[..8]);
+            Assert.Contains(TestBilling.Seller.Name, InvoicePdfTests.TextOf(pdf.Bytes), StringComparison.Ordinal); // Of whoever issued it, not of the node that prints it.
+        }
+        else
+        {
+            pdf.IsProblem(503, "PDF_UNAVAILABLE");
+        }
 
         // Whatever is edited later, the invoice stays, to the byte.
         (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/plans/" + plan, new { name = "Dearer", base_fee = 9, monthly_minimum = 99_999, trial_days = 3, prices = new object[]

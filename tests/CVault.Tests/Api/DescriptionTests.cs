@@ -133,7 +133,7 @@ public sealed class DescriptionTests(Stack stack)
     [Fact]
     public async Task health_tells_of_the_database_and_the_servers_to_anyone()
     {
-        var health = (await stack.SendAsync(HttpMethod.Get, "/health")).Is(HttpStatusCode.OK);
+        var health = await stack.HealthAsync();
         Assert.Contains(health.Text("status"), new[] { "healthy", "degraded" });
         Assert.Equal(("true", "true"), (health.Text("db"), health.Text("wg")));
         Assert.True(health.Json["servers"]!["total"]!.GetValue<int>() >= 2);

@@ -76,7 +76,7 @@ public sealed class InvoicePdfTests
         }
     }
 
-    private static string TextOf(byte[] pdf) => Tool("pdftotext", ["-layout", "-", "-"], pdf);
+    internal static string TextOf(byte[] pdf) => Tool("pdftotext", ["-layout", "-", "-"], pdf);
 
     /// <summary>A program of poppler's, given the file on standard input; what it printed.</summary>
     private static string Tool(string name, string[] arguments, byte[] pdf)

@@ -53,11 +53,7 @@ public sealed class PreparedStatementTests
         for (var use = nth; use < nth + 5; use++) await InTransactionAsync(database, use);
     }
 
-    private static NpgsqlDataSource OneConnection()
-    {
-        var url = File.ReadAllText(Path.Combine(Stack.StateDir, "secrets", "database-url")).Trim();
-        return NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(Database.ConnectionString(url)) { MaxPoolSize = 1 });
-    }
+    private static NpgsqlDataSource OneConnection() => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(Stack.ConnectionString) { MaxPoolSize = 1 });
 
     private static async Task<int> InsertAsync(NpgsqlDataSource database, int id, string value)
     {

@@ -146,7 +146,7 @@ public sealed class TailTests(Stack stack) : IAsyncDisposable
         Assert.Equal(before, await SeenAsync(money));
         Assert.Contains(lines.Of(LogLevel.Error), l => l.Contains("ALARM", StringComparison.Ordinal) && l.Contains(money.Name, StringComparison.Ordinal));
         Assert.Contains($"event {unreadable}", (await RowAsync(money)).Error, StringComparison.Ordinal);
-        var health = (await stack.SendAsync(HttpMethod.Get, "/health")).Is(System.Net.HttpStatusCode.OK).Json;
+        var health = (await stack.HealthAsync()).Json;
         Assert.Equal("degraded", health["status"]!.ToString());
         Assert.Contains(health["read_models"]!.AsArray(), m => m!["name"]!.ToString() == money.Name && m["state"]!.ToString() == "stopped");
         Assert.Contains(health["read_models"]!.AsArray(), m => m!["name"]!.ToString() == other.Name && m["dead_letters"]!.GetValue<long>() == 1);

@@ -134,7 +134,7 @@ public sealed class TenantWallTests(Stack stack)
         Assert.True(onExpressions.Count == 0, $"Duplicate the member and index its column (Configuration.Inline), as row-level security demands: {string.Join(", ", onExpressions)}");
     }
 
-    private static string Password() => new NpgsqlConnectionStringBuilder(Database.ConnectionString(File.ReadAllText(Path.Combine(Stack.StateDir, "secrets", "database-url")).Trim())).Password!;
+    private static string Password() => new NpgsqlConnectionStringBuilder(Stack.ConnectionString).Password!;
 
     private async Task<(string One, string Other)> TwoTenantsAsync()
     {

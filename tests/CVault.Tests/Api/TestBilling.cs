@@ -8,6 +8,9 @@ namespace CVault.Tests.Api;
 /// <summary>What tests of billing do to plans, subscriptions and months; months are closed by the same code in this process, whose clock can be any.</summary>
 internal sealed class TestBilling(Stack stack) : IAsyncDisposable
 {
+    /// <summary>Another than the stack's own, so that whose name an invoice bears can be told.</summary>
+    public static Seller Seller { get; } = new("Seller of then", "", null);
+
     public EventStore Events { get; } = new(stack);
 
     public ValueTask DisposeAsync() => Events.DisposeAsync();
@@ -23,7 +26,7 @@ internal sealed class TestBilling(Stack stack) : IAsyncDisposable
 
     public async Task<(int Closed, int Failed)> CloseAsync(IReadOnlyCollection<TestTenant> tenants, Month month, DateTimeOffset? at = null)
     {
-        using var months = new CloseMonths(Events.Store, stack.Database, BillingRules.Default, new Seller("Seller", "", null), at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
+        using var months = new CloseMonths(Events.Store, stack.Database, BillingRules.Default, Seller, at is { } then ? new Clock(then) : TimeProvider.System, NullLogger<CloseMonths>.Instance);
         var last = await CountAsync("select max(seq_id) from cvault.mt_events where tenant_id = any($1)", (object)tenants.Select(t => t.Id).ToArray());
         await Stack.EventuallyAsync("usage is read", TimeSpan.FromSeconds(10), async () => await CountAsync("select position from cvault.read_models where name = 'usage'") >= last);
         return await months.CloseAsync([.. tenants.Select(t => new DueMonth(Guid.Parse(t.Id), month))], last, default);

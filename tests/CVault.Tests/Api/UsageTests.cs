@@ -161,7 +161,7 @@ public sealed class UsageTests(Stack stack) : IAsyncDisposable
     public async Task health_tells_how_far_the_read_models_are()
     {
         await CaughtUpAsync();
-        var models = (await stack.SendAsync(HttpMethod.Get, "/health")).Is(HttpStatusCode.OK).Json["read_models"]!.AsArray();
+        var models = (await stack.HealthAsync()).Json["read_models"]!.AsArray();
         foreach (var name in new[] { "usage", "activity", "load" })
         {
             var model = models.Single(m => m!["name"]!.ToString() == name)!;

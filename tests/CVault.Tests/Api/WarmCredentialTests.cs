@@ -1,5 +1,11 @@
 using System.Diagnostics;
 using System.Net;
+using System.Security.Cryptography;
+using CVault.Security;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
 
 namespace CVault.Tests.Api;
 
@@ -95,5 +101,38 @@ public sealed class WarmCredentialTests(Stack stack, ITestOutputHelper output)
         (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).IsProblem(400, "VALIDATION_FAILED");
         await transaction.CommitAsync();
         await Stack.EventuallyAsync("the key is refused", TimeSpan.FromSeconds(5), async () => (await user.SendAsync(HttpMethod.Get, AnswersFromMemory)).Code == "INVALID_API_KEY");
+    }
+
+    [Fact]
+    public async Task a_change_that_its_own_node_could_not_read_leaves_nothing_believed()
+    {
+        var away = false;
+        var builder = new NpgsqlDataSourceBuilder(Stack.ConnectionString);
+        builder.ConnectionStringBuilder.Pooling = false;
+        builder.UsePhysicalConnectionInitializer(_ => throw new NotSupportedException(), _ => away ? throw new NpgsqlException("away") : Task.CompletedTask);
+        await using var database = builder.Build();
+        var time = new Ticks();
+        using var feed = new SecurityFeed(database, new SigningKeys(new MasterKey(RandomNumberGenerator.GetBytes(32)), time), time, NullLogger<SecurityFeed>.Instance);
+        await feed.CatchUpAsync(CancellationToken.None);
+        Assert.True(feed.EnsureFreshAsync(CancellationToken.None).AsTask().IsCompleted, "A fresh reading was not enough.");
+
+        away = true;
+        await using var services = new ServiceCollection().AddSingleton(feed).BuildServiceProvider();
+        var http = new DefaultHttpContext { RequestServices = services };
+        await new Reply(200, new { }) { ChangesCredentials = true }.ExecuteAsync(http);
+        Assert.Equal(200, http.Response.StatusCode); // The change is committed, so its caller is told so.
+        await Assert.ThrowsAsync<NpgsqlException>(async () => await feed.EnsureFreshAsync(CancellationToken.None));
+
+        away = false;
+        await feed.EnsureFreshAsync(CancellationToken.None);
+        Assert.True(feed.EnsureFreshAsync(CancellationToken.None).AsTask().IsCompleted, "What was read again is not believed.");
+    }
+
+    /// <summary>Time that makes no reading old: each look is a tick after the one before.</summary>
+    private sealed class Ticks : TimeProvider
+    {
+        private long now;
+
+        public override long GetTimestamp() => Interlocked.Increment(ref now);
     }
 }

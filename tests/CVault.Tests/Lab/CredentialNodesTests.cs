@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 
 namespace CVault.Tests.Lab;
@@ -30,12 +29,12 @@ public sealed class CredentialNodesTests(Stack stack, ITestOutputHelper output)
             await age.ExecuteNonQueryAsync();
         }
 
-        var start = Stopwatch.GetTimestamp();
+        var start = RunningTime.Start();
         (await tenant.SendAsync(HttpMethod.Post, "/api/v1/auth/refresh", new { refresh_token = leaving.RefreshToken })).IsProblem(401, "UNAUTHENTICATED");
         await RefusedAsync(nodes, leaving, "UNAUTHENTICATED", "a login whose refresh token was reused", start);
         Assert.Equal(HttpStatusCode.OK, (await CallAsync(third.Url, user)).Status);
 
-        start = Stopwatch.GetTimestamp();
+        start = RunningTime.Start();
         (await stack.AsOperatorAsync(HttpMethod.Delete, "/admin/tenants/" + tenant.Id)).Is(HttpStatusCode.OK);
         (await CallAsync(Stack.Url, user)).IsProblem(403, "TENANT_SUSPENDED");
         await RefusedAsync(nodes, user, "TENANT_SUSPENDED", "a suspended tenant", start);
@@ -43,7 +42,7 @@ public sealed class CredentialNodesTests(Stack stack, ITestOutputHelper output)
         (await stack.AsOperatorAsync(HttpMethod.Patch, "/admin/tenants/" + tenant.Id, new { status = "active" })).Is(HttpStatusCode.OK);
         foreach (var node in nodes) await Stack.EventuallyAsync($"{node} takes the tenant back", Soon, async () => (await CallAsync(node, user)).Status == HttpStatusCode.OK);
 
-        start = Stopwatch.GetTimestamp();
+        start = RunningTime.Start();
         var kid = new Microsoft.IdentityModel.JsonWebTokens.JsonWebToken(user.AccessToken).Kid;
         (await stack.AsOperatorAsync(HttpMethod.Delete, "/admin/signing-keys/" + kid)).Is(HttpStatusCode.OK);
         await RefusedAsync(nodes, user, "UNAUTHENTICATED", "a token of a removed signing key", start);
@@ -51,7 +50,7 @@ public sealed class CredentialNodesTests(Stack stack, ITestOutputHelper output)
         var (business, owner) = await stack.SignUpAsync();
         var customer = await business.NewUserAsync();
         foreach (var node in nodes) await Stack.EventuallyAsync($"{node} knows the other tenant", Soon, async () => (await CallAsync(node, customer)).Status == HttpStatusCode.OK);
-        start = Stopwatch.GetTimestamp();
+        start = RunningTime.Start();
         (await owner.SendAsync(HttpMethod.Delete, "/api/v1/tenant/api-keys/" + business.PublishableKey)).Is(HttpStatusCode.OK);
         await RefusedAsync(nodes, customer, "INVALID_API_KEY", "a revoked API key", start);
         foreach (var node in nodes) await Stack.EventuallyAsync($"{node} believes the new key", Soon, async () => (await CallAsync(node, later)).Status == HttpStatusCode.OK);
@@ -75,13 +74,13 @@ public sealed class CredentialNodesTests(Stack stack, ITestOutputHelper output)
 
     private static TimeSpan SecurityFeedFreshness => CVault.Security.SecurityFeed.Freshness;
 
-    private async Task RefusedAsync(Uri[] nodes, TestUser user, string code, string what, long start)
+    private async Task RefusedAsync(Uri[] nodes, TestUser user, string code, string what, RunningTime start)
     {
         await Task.WhenAll(nodes.Select(async node =>
         {
             await Stack.EventuallyAsync($"{node} refuses {what}", Soon, async () => (await CallAsync(node, user)).Code == code);
-            output.WriteLine($"{what}: refused by {node} after {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0} ms");
-            Assert.True(Stopwatch.GetElapsedTime(start) < Soon, $"{node} took too long to refuse {what}.");
+            output.WriteLine($"{what}: refused by {node} after {start.Elapsed.TotalMilliseconds:0} ms");
+            Assert.True(start.Elapsed < Soon, $"{node} took too long to refuse {what}.");
         }));
     }
 

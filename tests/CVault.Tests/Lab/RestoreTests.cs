@@ -14,7 +14,7 @@ public sealed class RestoreTests(Stack stack, ITestOutputHelper output)
     private const string Live = "cvault", Restored = "cvault_restored", Aside = "cvault_aside";
     private static readonly LabServer[] Servers = [LabServer.Vpn1, LabServer.Vpn2];
 
-    private static string Socket => new NpgsqlConnectionStringBuilder(CVault.Database.ConnectionString(File.ReadAllText(Path.Combine(Stack.StateDir, "secrets", "database-url")).Trim())).Host!;
+    private static string Socket => new NpgsqlConnectionStringBuilder(Stack.ConnectionString).Host!;
 
     [Fact]
     public async Task a_restored_backup_has_all_that_was_acknowledged_before_it_and_removes_what_came_later_only_when_told_to()

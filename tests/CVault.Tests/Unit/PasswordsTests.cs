@@ -104,7 +104,7 @@ public sealed class PasswordsTests : IDisposable
     [Fact]
     public async Task of_a_flood_as_many_are_answered_as_may_wait_and_the_rest_are_refused_at_once()
     {
-        var all = await Task.WhenAll(Enumerable.Range(0, 3 * Passwords.Places).Select(async _ =>
+        var asked = Enumerable.Range(0, 3 * Passwords.Places).Select(async _ =>
         {
             var start = Stopwatch.GetTimestamp();
             try
@@ -117,9 +117,12 @@ public sealed class PasswordsTests : IDisposable
                 Assert.Equal("RATE_LIMITED", Problems.CodeOf(refused.Problem));
                 return (Done: false, Stopwatch.GetElapsedTime(start));
             }
-        }));
+        }).ToArray();
+        // Whoever is done before the last has asked leaves a place: as many as the machine stood still for.
+        var left = asked.Count(a => a.IsCompletedSuccessfully && a.Result.Done);
+        var all = await Task.WhenAll(asked);
         Assert.True(all.Count(a => !a.Done && a.Item2 < TimeSpan.FromSeconds(2)) >= Passwords.Places, "Those for whom there is no place wait all the same.");
-        Assert.InRange(all.Count(a => a.Done), 1, Passwords.Places + (2 * Passwords.AtOnce));
+        Assert.InRange(all.Count(a => a.Done), 1, Passwords.Places + (2 * Passwords.AtOnce) + left);
         Assert.True(await passwords.VerifyAsync("correct horse", await passwords.HashAsync("correct horse", Cancellation), Cancellation), "The gate stayed shut.");
     }
 
