@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using CVault.Billing;
 using CVault.Metering;
+using CVault.Projections.Billing;
 
 namespace CVault.Tests.Api;
 
@@ -89,6 +91,41 @@ public sealed class RebuildTests(Stack stack) : IAsyncDisposable
         Assert.Equal(0, await CountAsync($"select count(*) from pg_class c where relnamespace = 'cvault'::regnamespace and relname like '{name}%\\_next' and relkind = 'r'"));
         Assert.Equal(0, await CountAsync($"select count(*) from pg_class where relnamespace = 'cvault'::regnamespace and relname in ('usage_sessions', 'usage_hours', 'usage_days', 'activity') and not relforcerowsecurity"));
         TestContext.Current.TestOutputHelper?.WriteLine($"{name}: {Size.Of(2, 10)} rebuilds, {answers} answers meanwhile, 0 of them from a half-built table; {live.Count} rows equal");
+    }
+
+    [Fact]
+    public async Task usage_that_a_bill_is_being_made_of_is_not_swapped_under_it()
+    {
+        var tenant = await stack.NewTenantAsync();
+        var server = Guid.NewGuid();
+        var (_, number) = await events.StartAsync(tenant.Id, Guid.NewGuid(), Guid.NewGuid(), server, Yesterday);
+        await events.MeterAsync(tenant.Id, server, Yesterday, Yesterday.AddSeconds(15), [new Sample(number, 10, 5)]);
+        await Stack.EventuallyAsync("it is counted", TimeSpan.FromSeconds(20), async () => (await UsageAsync(tenant)).Series == 10);
+        var last = await CountAsync($"select max(seq_id) from cvault.mt_events where tenant_id = '{tenant.Id}'");
+
+        await using (var billed = await TakeAsync())
+        {
+            Assert.Equal(15, await TrafficAsync(billed));
+            (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/read-models/usage/rebuild")).Is(HttpStatusCode.Accepted);
+            await Stack.EventuallyAsync("the new one is filled", TimeSpan.FromSeconds(60), async () => await CountAsync($"select count(*) from cvault.read_models where name = 'usage' and next_position >= {last}") == 1);
+
+            // The swap gives way to the bill, and requests and the live model do not wait for either.
+            await events.MeterAsync(tenant.Id, server, Yesterday.AddSeconds(15), Yesterday.AddSeconds(30), [new Sample(number, 100, 50)]);
+            await Stack.EventuallyAsync("what comes meanwhile is counted", TimeSpan.FromSeconds(20), async () => (await UsageAsync(tenant)).Series == 110);
+            Assert.Equal(15, await TrafficAsync(billed));
+            Assert.Equal(1, await CountAsync("select count(*) from cvault.read_models where name = 'usage' and next_position is not null"));
+        }
+
+        await Stack.EventuallyAsync("it is swapped in", TimeSpan.FromSeconds(60), async () => await CountAsync("select count(*) from cvault.read_models where name = 'usage' and next_position is null") == 1);
+        await using var after = await TakeAsync();
+        Assert.Equal(165, await TrafficAsync(after));
+
+        Task<BillableUsage> TakeAsync() => BillableUsage.TakeAsync(stack.Database, Guid.Parse(tenant.Id), DateTimeOffset.UtcNow, last, CancellationToken.None);
+        async Task<long> TrafficAsync(BillableUsage usage)
+        {
+            var day = DateOnly.FromDateTime(Yesterday.UtcDateTime);
+            return (await usage.OfAsync([new TenantDays(Guid.Parse(tenant.Id), day, day.AddDays(1))], CancellationToken.None))[0].Single(u => u.Metric == Metric.Traffic).Quantity;
+        }
     }
 
     private static async Task<(long Rx, long Series)> UsageAsync(TestTenant tenant)
