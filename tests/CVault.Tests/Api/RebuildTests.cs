@@ -105,7 +105,7 @@ public sealed class RebuildTests(Stack stack) : IAsyncDisposable
 
         await using (var billed = await TakeAsync())
         {
-            Assert.Equal(15, await TrafficAsync(billed));
+            // Before anything is read of it: what is swapped in later has nothing that its transaction can see.
             (await stack.AsOperatorAsync(HttpMethod.Post, "/admin/read-models/usage/rebuild")).Is(HttpStatusCode.Accepted);
             await Stack.EventuallyAsync("the new one is filled", TimeSpan.FromSeconds(60), async () => await CountAsync($"select count(*) from cvault.read_models where name = 'usage' and next_position >= {last}") == 1);
 
