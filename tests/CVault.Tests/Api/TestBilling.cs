@@ -1,6 +1,7 @@
 using System.Net;
 using CVault.Billing;
 using CVault.Projections.Billing;
+using CVault.Tests.Unit;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CVault.Tests.Api;
@@ -37,10 +38,5 @@ internal sealed class TestBilling(Stack stack) : IAsyncDisposable
         await using var command = stack.Database.CreateCommand(sql);
         foreach (var value in values) command.Parameters.Add(new() { Value = value });
         return (long)(await command.ExecuteScalarAsync())!;
-    }
-
-    private sealed class Clock(DateTimeOffset now) : TimeProvider
-    {
-        public override DateTimeOffset GetUtcNow() => now;
     }
 }
